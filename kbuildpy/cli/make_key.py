@@ -22,6 +22,7 @@ from kbuildpy.signing.delegation import Issuer, blacklist_words
 from kbuildpy.signing.find_key import environment_passphrase
 from kbuildpy.signing.keygen import SigningKey, make_signing_key
 from kbuildpy.signing.loadable import needed_for
+from kbuildpy.signing.signer_certificate import validity
 
 
 def make_key(args: argparse.Namespace) -> int:
@@ -82,8 +83,9 @@ class _Delegating:
         """What a delegate's certificate does not do."""
         own = self.issuer.certificate
         found = ["kernels look at no dates: a delegated key signs until its certificate is blacklisted"]
-        if delegate.not_valid_after_utc > own.not_valid_after_utc:
-            found.append(f"it is valid longer than its issuer's certificate, until {own.not_valid_after_utc:%Y-%m-%d}")
+        _, end = validity(own)
+        if validity(delegate)[1] > end:
+            found.append(f"it is valid longer than its issuer's certificate, until {end:%Y-%m-%d}")
         return found
 
 
@@ -136,7 +138,7 @@ def _passphrase(key: Path) -> str:
 def _files(made: SigningKey, key: Path, pem: Path, der: Path, args: argparse.Namespace) -> list[str]:
     width = max(len(str(path)) for path in (key, pem, der))
     kind = f"{made.algorithm.upper()} private key{', encrypted' if args.encrypt else ''}"
-    end = made.certificate.not_valid_after_utc
+    _, end = validity(made.certificate)
     return [
         f"{key!s:{width}}  {kind}{' and certificate' if args.combined else ''}; keep it secret",
         f"{pem!s:{width}}  certificate (PEM), valid until {end:%Y-%m-%d}",

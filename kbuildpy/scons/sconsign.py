@@ -20,6 +20,9 @@ from kbuildpy.errors import KbuildError
 from kbuildpy.say import complain
 from kbuildpy.scons.actions import os_error_hint, print_error
 
+# (before SCons 4.6 it was called `dblite`)
+_Dblite = getattr(SCons.dblite, "_Dblite", None) or SCons.dblite.dblite
+
 
 def use_database() -> None:
     """Let SCons keep its database this way, unless the project chose a database of its own."""
@@ -27,7 +30,7 @@ def use_database() -> None:
         SCons.SConsign.DB_Module = sys.modules[__name__]
 
 
-class SconsignDatabase(SCons.dblite._Dblite):  # type: ignore[misc]
+class SconsignDatabase(_Dblite):  # type: ignore[misc, valid-type]
     """The database, read at once and written at the end of the run."""
 
     _unwritable = False

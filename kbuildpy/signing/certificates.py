@@ -14,14 +14,18 @@ from functools import cached_property
 from typing import Any
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 
 from kbuildpy.errors import KbuildError
 from kbuildpy.signing.der import common_name, element, elements, integer
-from kbuildpy.signing.hashes import HASHES, Hash
+from kbuildpy.signing.hashes import RSA_OVER_SHA3, Hash
 from kbuildpy.signing.loadable import Problem, parse_problem, verify_problem
 from kbuildpy.signing.public_key import ML_DSA_OIDS, is_signature_by, key_algorithm
-from kbuildpy.signing.signer_certificate import ignore_serial_numbers, unreadable_certificate
+from kbuildpy.signing.signer_certificate import (
+    ignore_serial_numbers,
+    signature_hash,
+    unreadable_certificate,
+    validity,
+)
 
 _ML_DSA_KINDS = {oid: kind for kind, oid in ML_DSA_OIDS.items()}
 
@@ -75,7 +79,7 @@ class Certificate:
     def dates(self) -> tuple[str, str]:
         """When it begins and ends to be valid (RFC 3339, UTC); "" for what cannot be read."""
         try:
-            begin, end = self._parsed.not_valid_before_utc, self._parsed.not_valid_after_utc
+            begin, end = validity(self._parsed)
         except ValueError:
             return "", ""
         return f"{begin:%Y-%m-%dT%H:%M:%SZ}", f"{end:%Y-%m-%dT%H:%M:%SZ}"
@@ -96,14 +100,11 @@ class Certificate:
         """The signature that the certificate itself bears; None for one that no kernel knows."""
         contents = self._parsed.tbs_certificate_bytes
         oid = self._parsed.signature_algorithm_oid.dotted_string
-        algorithm = _ML_DSA_KINDS.get(oid) or ("rsa" if oid.startswith("1.2.840.113549.1.1.") else "ecdsa")
+        by_rsa = oid.startswith("1.2.840.113549.1.1.") or oid in RSA_OVER_SHA3
+        algorithm = _ML_DSA_KINDS.get(oid) or ("rsa" if by_rsa else "ecdsa")
         if algorithm.startswith("ml-dsa"):
             return KeySignature(algorithm, None, contents, self._parsed.signature)
-        try:
-            digest = self._parsed.signature_hash_algorithm
-        except UnsupportedAlgorithm:
-            return None
-        hash = HASHES.get(digest.name) if digest is not None else None
+        hash = signature_hash(self._parsed)
         return KeySignature(algorithm, hash, hash.of(contents), self._parsed.signature) if hash else None
 
     @property

@@ -12,11 +12,11 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from cryptography import x509
-from cryptography.hazmat import asn1
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import Certificate, ObjectIdentifier
 
 from kbuildpy.errors import KbuildError
+from kbuildpy.signing import asn1
 from kbuildpy.signing.hashes import Hash
 from kbuildpy.signing.private_key import PrivateKey
 from kbuildpy.signing.public_key import ML_DSA_OIDS

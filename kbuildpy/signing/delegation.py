@@ -12,14 +12,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from cryptography import x509
-from cryptography.hazmat import asn1
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, mldsa, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import Certificate
 
+from kbuildpy.signing import asn1
 from kbuildpy.signing.hashes import Hash, find_hash
+from kbuildpy.signing.ml_dsa import new_ml_dsa_key
 from kbuildpy.signing.private_key import PrivateKey
+from kbuildpy.signing.signer_certificate import signature_hash
 
 
 @dataclass(frozen=True)
@@ -52,15 +53,8 @@ def blacklist_words(certificate: Certificate) -> list[str]:
     """The words with which a kernel's blacklist refuses `certificate`, wherever it comes from (certs/blacklist.c:
     is_hash_blacklisted): the SHA-256 of what is signed in it and, where another hash signs it, that one's digest, which
     some kernels look for (crypto/asymmetric_keys/x509_public_key.c: x509_get_sig_params)."""
-    used = certificate.signature_hash_algorithm
-    chosen = {"sha256": hashes.SHA256(), **({used.name: used} if used else {})}
-    return [f"tbs:{_digest(each, certificate.tbs_certificate_bytes)}" for each in chosen.values()]
-
-
-def _digest(hash: hashes.HashAlgorithm, contents: bytes) -> str:
-    digest = hashes.Hash(hash)
-    digest.update(contents)
-    return digest.finalize().hex()
+    names = dict.fromkeys(("sha256", *(used.name for used in [signature_hash(certificate)] if used)))
+    return [f"tbs:{find_hash(name).of(certificate.tbs_certificate_bytes).hex()}" for name in names]
 
 
 @asn1.sequence
@@ -85,4 +79,4 @@ def _key_like(algorithm: str) -> Any:
         return rsa.generate_private_key(public_exponent=65537, key_size=2048)
     if algorithm == "ecdsa":
         return ec.generate_private_key(ec.SECP256R1())
-    return getattr(mldsa, f"MLDSA{algorithm.rpartition('-')[2]}PrivateKey").generate()
+    return new_ml_dsa_key(algorithm)

@@ -52,6 +52,11 @@ HASHES = {
     )
 }
 BY_OID = {item.oid: item for item in HASHES.values()}
+RSA_OVER_SHA3 = {
+    f"{_SIGNATURES}.{number}": HASHES[f"sha3-{bits}"] for number, bits in enumerate((224, 256, 384, 512), 13)
+}
+"""The digests of signatures by RSA over SHA-3, by what names the signature. (Those over SHA-2 begin otherwise.)"""
+BY_SIGNATURE_OID = {**RSA_OVER_SHA3, **{item.ecdsa_oid: item for item in HASHES.values()}}
 
 
 def find_hash(name: str) -> Hash:

@@ -11,11 +11,12 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
+from functools import partial
 from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, mldsa, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509 import Certificate, ExtensionType
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
@@ -23,6 +24,7 @@ from kbuildpy.errors import UsageError
 from kbuildpy.pin import keep_out_of_core_dumps
 from kbuildpy.signing.delegation import Issuer, authority_of
 from kbuildpy.signing.hashes import Hash, find_hash
+from kbuildpy.signing.ml_dsa import new_ml_dsa_key
 
 ALGORITHMS = ("rsa-2048", "rsa-3072", "rsa-4096", "p-256", "p-384", "p-521", "ml-dsa-44", "ml-dsa-65", "ml-dsa-87")
 HASHES = ("sha256", "sha384", "sha512", "sha3-256", "sha3-384", "sha3-512")
@@ -136,18 +138,12 @@ def _generators() -> dict[str, Callable[[], Any]]:
     def generate_rsa(size: int) -> Callable[[], Any]:
         return lambda: rsa.generate_private_key(public_exponent=65537, key_size=size)
 
-    def generate_ml_dsa(size: int) -> Callable[[], Any]:
-        def generate() -> Any:
-            return getattr(mldsa, f"MLDSA{size}PrivateKey").generate()
-
-        return generate
-
     return {
         **{f"rsa-{size}": generate_rsa(size) for size in (2048, 3072, 4096)},
         "p-256": lambda: ec.generate_private_key(ec.SECP256R1()),
         "p-384": lambda: ec.generate_private_key(ec.SECP384R1()),
         "p-521": lambda: ec.generate_private_key(ec.SECP521R1()),
-        **{f"ml-dsa-{size}": generate_ml_dsa(size) for size in (44, 65, 87)},
+        **{name: partial(new_ml_dsa_key, name) for name in ALGORITHMS if name.startswith("ml-dsa")},
     }
 
 

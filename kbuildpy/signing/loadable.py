@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from kbuildpy.kernel.depmod_indexes import plain_name
 from kbuildpy.kernel.release import version_of
 from kbuildpy.signing.since import CURVE_P521
+from kbuildpy.signing.signer_certificate import public_key_oid
 
 CURVES = {"secp192r1": "p192", "secp256r1": "p256", "secp384r1": "p384", "secp521r1": "p521"}
 """The curves that kernels have names for: as cryptography calls them, and as `ecdsa-nist-NAME`."""
@@ -60,7 +61,7 @@ def parse_problem(parsed: Any, curves: frozenset[str] | None) -> Problem | None:
     if curve is not None and CURVES.get(curve) not in (CURVES.values() if curves is None else curves):
         who = "kernels do not know" if CURVES.get(curve) is None else "the kernel does not know"
         return Problem("ENOPKG", f"has a key on a curve that {who} ({curve})")
-    kind = parsed.public_key_algorithm_oid
+    kind = public_key_oid(parsed)
     if curve is None and kind.dotted_string != _PLAIN_RSA and not kind.dotted_string.startswith(_LATER_KEYS):
         return Problem("ENOPKG", f"has a key of a kind that kernels do not know ({_called(kind)})")
     return None

@@ -18,7 +18,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
 
-from cryptography.hazmat import asn1
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.x509 import Certificate, ObjectIdentifier
@@ -37,6 +36,7 @@ from pkcs11 import (
 
 from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.pin import keep_out_of_core_dumps
+from kbuildpy.signing import asn1
 from kbuildpy.signing.hashes import Hash
 from kbuildpy.signing.library_calls import LibraryCalls
 from kbuildpy.signing.pkcs11_library import open_library

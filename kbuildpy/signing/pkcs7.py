@@ -14,11 +14,10 @@ from dataclasses import dataclass, field
 from functools import cache, cached_property
 from typing import Any
 
-from cryptography.hazmat import asn1
 from cryptography.x509 import ObjectIdentifier
 
 from kbuildpy.errors import KbuildError
-from kbuildpy.signing import cms
+from kbuildpy.signing import asn1, cms
 from kbuildpy.signing.certificates import Certificate, KeySignature, parse_certificate
 from kbuildpy.signing.der import common_name, integer, is_name
 from kbuildpy.signing.hashes import BY_OID, Hash

@@ -17,6 +17,7 @@ from kbuildpy.signing.cms import embedded_certificates, issuer_and_serial, key_i
 from kbuildpy.signing.hashes import Hash
 from kbuildpy.signing.intact import is_intact
 from kbuildpy.signing.private_key import PrivateKey
+from kbuildpy.signing.signer_certificate import validity
 from kbuildpy.signing.trailer import append_signature, split_signature, without_signatures
 
 
@@ -106,11 +107,11 @@ def warn_of_dates(certificate: Certificate, now: datetime | None = None) -> str:
     """The warning about a certificate that is not valid now; "" for a valid one. (Neither sign-file nor the kernel
     checks the dates.)"""
     moment = now or datetime.now(timezone.utc)
-    if certificate.not_valid_after_utc < moment:
-        return f"the certificate expired on {certificate.not_valid_after_utc:%Y-%m-%d}; the kernel does not mind"
-    if certificate.not_valid_before_utc > moment:
-        first = certificate.not_valid_before_utc
-        return f"the certificate is not valid before {first:%Y-%m-%d}; the kernel does not mind"
+    begin, end = validity(certificate)
+    if end < moment:
+        return f"the certificate expired on {end:%Y-%m-%d}; the kernel does not mind"
+    if begin > moment:
+        return f"the certificate is not valid before {begin:%Y-%m-%d}; the kernel does not mind"
     return ""
 
 

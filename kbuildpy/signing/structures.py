@@ -6,8 +6,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from cryptography.hazmat import asn1
 from cryptography.x509 import ObjectIdentifier
+
+from kbuildpy.signing import asn1
 
 
 @asn1.sequence

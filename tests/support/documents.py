@@ -12,7 +12,7 @@ DOCUMENTS = tuple(
     sorted([*(ROOT / name for name in _AT_THE_ROOT), ROOT / "tests/README.md", *(ROOT / "docs").glob("*.md")])
 )
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
-_PATH = re.compile(r"(?:kbuildpy|tests|templates|sample_modules|site_scons|docs|\.github)/[\w./-]+")
+_PATH = re.compile(r"(?:kbuildpy|release|tests|templates|sample_modules|site_scons|docs|\.github)/[\w./-]+")
 
 
 def fenced_blocks(document: Path, language: str) -> list[str]:

@@ -7,9 +7,10 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
+import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, mldsa, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
@@ -19,11 +20,13 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import NameOID
 
+from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.run import run
 from kbuildpy.signing.file_key import load_key
 from kbuildpy.signing.find_key import environment_passphrase
 from kbuildpy.signing.hashes import find_hash
+from kbuildpy.signing.ml_dsa import new_ml_dsa_key
 from kbuildpy.signing.signer import Signer
 from kbuildpy.signing.signer_certificate import load_certificate
 
@@ -33,11 +36,19 @@ _SHA256 = hashes.SHA256()
 def new_key(kind: str) -> Any:
     """A private key: `rsa2048`, `rsa4096`, `p256`, `p384`, `p521`, `ml-dsa-44`, `-65` or `-87`."""
     if kind.startswith("ml-dsa-"):
-        return getattr(mldsa, f"MLDSA{kind[7:]}PrivateKey").generate()
+        return ml_dsa_key(kind)
     if kind.startswith("rsa"):
         return rsa.generate_private_key(65537, int(kind[3:]))
     curves: dict[str, ec.EllipticCurve] = {"p256": ec.SECP256R1(), "p384": ec.SECP384R1(), "p521": ec.SECP521R1()}
     return ec.generate_private_key(curves[kind])
+
+
+def ml_dsa_key(kind: str) -> Any:
+    """A private key of the kind `ml-dsa-44`, `-65` or `-87`; the test is skipped where cryptography makes none."""
+    try:
+        return new_ml_dsa_key(kind)
+    except KbuildError as error:
+        pytest.skip(error.message)
 
 
 def new_certificate(

@@ -8,12 +8,11 @@ from functools import cache
 from typing import Any
 
 from cryptography import x509
-from cryptography.hazmat import asn1
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, mldsa, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from kbuildpy.signing import cms
+from kbuildpy.signing import asn1, cms
 from kbuildpy.signing.certificates import Certificate, parse_certificate
 from kbuildpy.signing.file_key import FileKey
 from kbuildpy.signing.hashes import find_hash
@@ -31,6 +30,7 @@ from kbuildpy.signing.structures import (
     SignerInfo,
 )
 from kbuildpy.signing.trailer import append_signature, split_signature
+from tests.support.keys import ml_dsa_key
 
 MODULE = b"\x7fELF" + bytes(range(256)) * 8
 """What is signed: a signature says nothing of whether it is a module."""
@@ -42,7 +42,7 @@ def key(kind: str) -> Any:
     if kind == "ec":
         return ec.generate_private_key(ec.SECP256R1())
     if kind == "ml-dsa":
-        return mldsa.MLDSA44PrivateKey.generate()
+        return ml_dsa_key("ml-dsa-44")
     return rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 

@@ -284,7 +284,7 @@ def test_the_changelog_begins_with_what_is_unreleased() -> None:
 
 @pytest.mark.parametrize("suffix", [".py", ".mk", ".sh", ".S", ".c", ".toml"])
 def test_every_source_file_names_its_licence_on_its_first_lines(suffix: str) -> None:
-    folders = ("kbuildpy", "tests", "site_scons", "sample_modules", "templates")
+    folders = ("kbuildpy", "release", "tests", "site_scons", "sample_modules", "templates")
     files = [path for folder in folders for path in (ROOT / folder).rglob(f"*{suffix}") if "build" not in path.parts]
     without = [path for path in files if "SPDX-License-Identifier:" not in "".join(path.read_text().splitlines()[:3])]
     assert without == []

@@ -14,14 +14,13 @@ from typing import Any
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat import asn1
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from kbuildpy.cli import main
 from kbuildpy.errors import KbuildError
 from kbuildpy.run import run
-from kbuildpy.signing import cms
+from kbuildpy.signing import asn1, cms
 from kbuildpy.signing import verify as verifying
 from kbuildpy.signing.batch import sign_files
 from kbuildpy.signing.certificates import Certificate, KeySignature

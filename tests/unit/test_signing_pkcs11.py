@@ -14,6 +14,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import cryptography
 import pkcs11
 import pytest
 from cryptography import x509
@@ -45,6 +46,9 @@ KEYS: dict[str, Callable[[], Any]] = {
     "p-384": lambda: ec.generate_private_key(ec.SECP384R1()),
 }
 WRONG = "4712-wrong"
+NEW_CRYPTOGRAPHY = int(cryptography.__version__.partition(".")[0]) >= 50
+UNKNOWN_CURVE = "of a kind that modules" if NEW_CRYPTOGRAPHY else "(of a kind that modules|not an X.509 certificate)"
+"""(older ones tell a curve that they do not know from nonsense only in some cases)"""
 
 
 @pytest.fixture(scope="module")
@@ -178,7 +182,7 @@ def test_finds_the_certificate_beside_the_key(keys: Path, session: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "said"), [("damaged", "not an X.509 certificate"), ("of an unknown curve", "of a kind that modules")]
+    ("kind", "said"), [("damaged", "not an X.509 certificate"), ("of an unknown curve", UNKNOWN_CURVE)]
 )
 def test_a_certificate_that_cannot_be_read_is_named(kind: str, said: str, keys: Path, session: Any) -> None:
     der = self_signed(keys / "p-256.pem", keys)

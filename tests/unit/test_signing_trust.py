@@ -12,13 +12,12 @@ from typing import Any
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat import asn1
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, mldsa, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from kbuildpy.errors import KbuildError
-from kbuildpy.signing import cms
+from kbuildpy.signing import asn1, cms
 from kbuildpy.signing.batch import save_detached, sign_files
 from kbuildpy.signing.certificates import Certificate, parse_certificate
 from kbuildpy.signing.file_key import FileKey
@@ -42,6 +41,7 @@ from kbuildpy.signing.structures import (
 )
 from kbuildpy.signing.trailer import append_signature, split_signature
 from kbuildpy.signing.verify import verify
+from tests.support.keys import ml_dsa_key
 
 MODULE = b"\x7fELF" + bytes(500)
 SHA256 = find_hash("sha256")
@@ -53,7 +53,7 @@ def key(name: str) -> Any:
     if name.startswith("rsa"):
         return rsa.generate_private_key(public_exponent=65537, key_size=2048)
     if name.startswith("ml-dsa"):
-        return mldsa.MLDSA44PrivateKey.generate()
+        return ml_dsa_key("ml-dsa-44")
     return ec.generate_private_key(ec.SECP256R1())
 
 

@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat import asn1
 from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kbuildpy import cli
 from kbuildpy.errors import KbuildError
+from kbuildpy.signing import asn1
 from kbuildpy.signing.certificates import parse_certificate
 from kbuildpy.signing.describe import as_json, as_line
 from kbuildpy.signing.hashes import HASHES, find_hash
