@@ -1,10 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The Debian package that has a program: for the hint of an error about a missing one."""
+"""The packages that have a program or a header: the one table for hints of errors, `kbuildpy doctor` and `./run`.
+
+Debian's names are the keys. Where they were looked up: Debian's with apt; Fedora's, openSUSE's, Arch's and Alpine's in
+the sources of their packages (spec files, PKGBUILD, APKBUILD). Ubuntu has Debian's names. `qemu-system-riscv64` and
+`qemu-system-s390x` are provided by another package, in Debian 12 and 13 by different ones: apt-get takes the names.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
+
+from kbuildpy.distribution import ALPINE, ARCH, DEBIAN, FEDORA, OPENSUSE, SYSTEMS, UBUNTU, System, this_system
 
 _PACKAGE_OF_PROGRAM = {
     "make": "make",
@@ -17,6 +26,7 @@ _PACKAGE_OF_PROGRAM = {
     "spatch": "coccinelle",
     "depmod": "kmod",
     "modinfo": "kmod",
+    "modprobe": "kmod",
     "xz": "xz-utils",
     "busybox": "busybox-static",
     "dpkg-deb": "dpkg",
@@ -29,12 +39,106 @@ _PACKAGE_OF_PROGRAM = {
     "veritysetup": "cryptsetup-bin",
     "qemu-system-x86_64": "qemu-system-x86",
     "qemu-system-aarch64": "qemu-system-arm",
-    "qemu-system-riscv64": "qemu-system-misc opensbi",
+    "qemu-system-riscv64": "qemu-system-riscv64 opensbi",
     "qemu-system-i386": "qemu-system-x86",
     "qemu-system-arm": "qemu-system-arm",
     "qemu-system-ppc64": "qemu-system-ppc",
-    "qemu-system-s390x": "qemu-system-misc",
+    "sbatch": "slurm-client",
+    "squeue": "slurm-client",
+    "scancel": "slurm-client",
+    "apt-get": "apt",
+    "apt-cache": "apt",
+    "apt-mark": "apt",
+    "dpkg-query": "dpkg",
+    "drgn": "python3-drgn",
 }
+
+
+class OtherNames(NamedTuple):
+    """The packages of other distributions that have what a package of Debian has; "" where there is none."""
+
+    fedora: str
+    arch: str
+    opensuse: str
+    alpine: str
+
+
+# fmt: off
+PACKAGES = {
+    "apt": OtherNames("", "", "", ""),
+    "bash": OtherNames("bash", "bash", "bash", "bash"),
+    "bc": OtherNames("bc", "bc", "bc", "bc"),
+    "bindgen": OtherNames("bindgen-cli", "rust-bindgen", "rust-bindgen", "rust-bindgen"),
+    "binutils": OtherNames("binutils", "binutils", "binutils", "binutils"),
+    "binutils-arm-linux-gnueabi": OtherNames("binutils-arm-linux-gnu", "", "cross-arm-binutils", ""),
+    "bison": OtherNames("bison", "bison", "bison", "bison"),
+    "busybox-static": OtherNames("busybox", "busybox", "busybox-static", "busybox-static"),
+    "clang": OtherNames("clang", "clang", "clang", "clang"),
+    "clang-tidy": OtherNames("clang-tools-extra", "clang", "clang-tools", "clang-extra-tools"),
+    "clangd": OtherNames("clang-tools-extra", "clang", "clang-tools", "clang-extra-tools"),
+    "coccinelle": OtherNames("coccinelle", "", "coccinelle", "coccinelle"),
+    "cpio": OtherNames("cpio", "cpio", "cpio", "cpio"),
+    "cryptsetup-bin": OtherNames("veritysetup", "cryptsetup", "cryptsetup", "cryptsetup"),
+    "dpkg": OtherNames("dpkg", "dpkg", "dpkg", "dpkg"),
+    "erofs-utils": OtherNames("erofs-utils", "erofs-utils", "erofs-utils", "erofs-utils"),
+    "fish": OtherNames("fish", "fish", "fish", "fish"),
+    "flex": OtherNames("flex", "flex", "flex", "flex"),
+    "gcc": OtherNames("gcc", "gcc", "gcc", "gcc"),
+    "gcc-aarch64-linux-gnu": OtherNames("gcc-aarch64-linux-gnu", "aarch64-linux-gnu-gcc", "cross-aarch64-gcc14", ""),
+    "gcc-riscv64-linux-gnu": OtherNames("gcc-riscv64-linux-gnu", "riscv64-linux-gnu-gcc", "cross-riscv64-gcc14", ""),
+    "gdb": OtherNames("gdb", "gdb", "gdb", "gdb"),
+    "git": OtherNames("git-core", "git", "git", "git"),
+    "groff-base": OtherNames("groff-base", "groff", "groff", "groff"),
+    "gzip": OtherNames("gzip", "gzip", "gzip", "gzip"),
+    "kmod": OtherNames("kmod", "kmod", "kmod", "kmod"),
+    "libc6-dev": OtherNames("glibc-devel", "glibc", "glibc-devel", "musl-dev"),
+    "libc6-dev-arm64-cross": OtherNames("", "aarch64-linux-gnu-glibc", "cross-aarch64-glibc-devel", ""),
+    "libdw-dev": OtherNames("elfutils-devel", "libelf", "libdw-devel", "elfutils-dev"),
+    "libelf-dev": OtherNames("elfutils-libelf-devel", "libelf", "libelf-devel", "elfutils-dev"),
+    "libp11-kit0": OtherNames("p11-kit", "p11-kit", "libp11-kit0", "p11-kit"),
+    "libssl-dev": OtherNames("openssl-devel", "openssl", "libopenssl-devel", "openssl-dev"),
+    "libtpm2-pkcs11-1": OtherNames("tpm2-pkcs11", "tpm2-pkcs11", "tpm2-pkcs11", "tpm2-pkcs11"),
+    "linux-headers": OtherNames("kernel-devel", "linux-headers", "kernel-default-devel", "linux-lts-dev"),
+    "lld": OtherNames("lld", "lld", "lld", "lld"),
+    "llvm": OtherNames("llvm", "llvm", "llvm", "llvm"),
+    "lz4": OtherNames("lz4", "lz4", "lz4", "lz4"),
+    "make": OtherNames("make", "make", "make", "make"),
+    "mandoc": OtherNames("mandoc", "mandoc", "mandoc", "mandoc"),
+    "opencryptoki": OtherNames("opencryptoki", "opencryptoki", "openCryptoki", "opencryptoki"),
+    "opensbi": OtherNames("", "opensbi", "opensbi", "opensbi"),
+    "opensc-pkcs11": OtherNames("opensc", "opensc", "opensc", "opensc"),
+    "openssl": OtherNames("openssl", "openssl", "openssl", "openssl"),
+    "pahole": OtherNames("dwarves", "pahole", "dwarves", "pahole"),
+    "perl": OtherNames("perl", "perl", "perl", "perl"),
+    "python3-venv": OtherNames("python3", "python", "python3", "python3"),
+    "python3-drgn": OtherNames("drgn", "", "", ""),
+    "qemu-system-arm": OtherNames(
+        "qemu-system-aarch64 qemu-system-arm",
+        "qemu-system-aarch64 qemu-system-arm",
+        "qemu-arm",
+        "qemu-system-aarch64 qemu-system-arm",
+    ),
+    "qemu-system-ppc": OtherNames("qemu-system-ppc", "qemu-system-ppc", "qemu-ppc", "qemu-system-ppc64"),
+    "qemu-system-riscv64": OtherNames("qemu-system-riscv", "qemu-system-riscv", "qemu-extra", "qemu-system-riscv64"),
+    "qemu-system-s390x": OtherNames("qemu-system-s390x", "qemu-system-s390x", "qemu-s390x", "qemu-system-s390x"),
+    "qemu-system-x86": OtherNames("qemu-system-x86", "qemu-system-x86", "qemu-x86", "qemu-system-x86_64"),
+    "rpm": OtherNames("rpm-build", "rpm-tools", "rpm-build", "rpm"),
+    "rustc": OtherNames("rust", "rust", "rust", "rust"),
+    "rustfmt": OtherNames("rustfmt", "rust", "rust", "rustfmt"),
+    "slurm-client": OtherNames("slurm", "slurm-llnl", "slurm", "slurm"),
+    "smatch": OtherNames("smatch", "", "", ""),
+    "softhsm2": OtherNames("softhsm", "softhsm", "softhsm", "softhsm"),
+    "sparse": OtherNames("sparse", "sparse", "sparse", "sparse"),
+    "squashfs-tools": OtherNames("squashfs-tools", "squashfs-tools", "squashfs", "squashfs-tools"),
+    "tar": OtherNames("tar", "tar", "tar", "tar"),
+    "xz-utils": OtherNames("xz", "xz", "xz", "xz"),
+    "ykcs11": OtherNames("yubico-piv-tool", "yubico-piv-tool", "libykcs11-2", "yubico-piv-tool"),
+    "zsh": OtherNames("zsh", "zsh", "zsh", "zsh"),
+    "zstd": OtherNames("zstd", "zstd", "zstd", "zstd"),
+}
+# fmt: on
+"""Debian's packages, and what other distributions have in their place. `linux-headers` stands for the headers of the
+kernel, which `kernel.packages` names in full on Debian and Ubuntu."""
 
 # `LLVM=-15` appends the version to the names of programs, as Debian does to the names of packages.
 _LLVM_PROGRAM = re.compile(r"(ld\.lld|llvm-[a-z]+)((?:-\d+)?)")
@@ -48,10 +152,46 @@ _ALSO = {"rustc": " (Debian 12 has newer ones as rustc-web)"}
 _NOT_PACKAGED = {"smatch": "Debian has no package of it: build https://github.com/error27/smatch with make"}
 
 
-def install_hint(program: str) -> str:
-    """The command that installs `program` on a Debian system, or where it comes from."""
-    elsewhere = _NOT_PACKAGED.get(Path(program).name)
-    return elsewhere or f"apt-get install {package_of(program)}{_ALSO.get(Path(program).name, '')}"
+def install_hint(program: str, *, system: System | None = None) -> str:
+    """The command that installs `program` on this system (or on `system`), or where it comes from."""
+    name = Path(program).name
+    where = system or this_system()
+    if name in _NOT_PACKAGED:
+        return "dnf install smatch" if where is FEDORA else _NOT_PACKAGED[name]
+    also = _ALSO.get(name, "") if where in (None, DEBIAN) else ""
+    return f"{install_command([package_of(program)], system=where)}{also}"
+
+
+def install_command(packages: Iterable[str], *, system: System | None = None) -> str:
+    """The command that installs what Debian has in `packages` on this system (or on `system`). It says what has no
+    package there; where the distribution is not known, the packages are Debian's."""
+    where = system or this_system()
+    wanted = list(dict.fromkeys(word for package in packages for word in package.split()))
+    if where is None or where in (DEBIAN, UBUNTU):
+        command = f"apt-get install {' '.join(wanted)}"
+        return command if where else f"on Debian: {command}"
+    names = dict.fromkeys(name for package in wanted for name in names_of(package, where).split())
+    lost = [package for package in wanted if not names_of(package, where)]
+    parts = [f"{where.install} {' '.join(names)}"] if names else []
+    if lost:
+        parts.append(f"no package of {where.name} is known for what Debian has as {' '.join(lost)}")
+    return "; ".join(parts)
+
+
+def names_of(package: str, system: System) -> str:
+    """What `system` has in the place of Debian's `package`: names with blanks between them; "" for none that is
+    known."""
+    if system in (DEBIAN, UBUNTU):
+        return "" if package in _NOT_PACKAGED else package
+    row = PACKAGES.get(package)
+    if row is None:
+        return ""
+    return {FEDORA: row.fedora, ARCH: row.arch, OPENSUSE: row.opensuse, ALPINE: row.alpine}[system]
+
+
+def names_by_system(package: str) -> dict[str, str]:
+    """The names of Debian's `package` in each distribution that is known, by its word in `SYSTEMS`."""
+    return {word: names_of(package, system) for word, system in SYSTEMS.items()}
 
 
 def package_of(program: str) -> str:

@@ -7,7 +7,7 @@ command takes a file of its name here and a line in `COMMANDS`.
 
 - Commands: `new`, `init`, `build`, `watch`, `lint`, `explain`, `check`, `keygen`, `sign`, `verify`, `provenance`,
   `sbom`, `reproduce`, `install`, `package`, `run`, `cache`, `dkms`, `matrix`, `info`, `decode`, `debug`, `which`,
-  `abi`, `preflight`, `kernel`, `kernels`.
+  `abi`, `preflight`, `kernel`, `kernels`, `doctor`, `report`, `completion`.
 - `shared_options`: options that several commands have (`-k`, `-j`, `-q`, `-v`, `--format`), and VAR=VALUE.
 - `parameters`: `--params`, of `check` and `run`.
 - `package_modules`, `package_sources`: the work of `package`, which imports the loader.
@@ -20,6 +20,9 @@ command takes a file of its name here and a line in `COMMANDS`.
 - `run_instrumented`, `run_with`: what `run` builds first, for --coverage and for --with.
 - `which_judge`: the part of `which` that asks a kernel.
 - `explain_output`: what `explain` prints of flags; `explain_symbols`: `explain --symbol`.
+- `complete_words`: what may follow the words of a call, with `completed_values` (for a metavar), `completed_kernels`
+  and `completed_names` (what the machine and our files tell); `shells/`: what asks for it.
+- `manual_pages`: manual pages, from the same parsers.
 - `progress`: a bar on the terminal; `terminal`: asking for passphrases; `signals`: ending by SIGTERM and SIGHUP.
 """
 
@@ -73,11 +76,17 @@ COMMANDS = {
     "preflight": "say what this machine would lose with another kernel, before it is booted",
     "kernel": "build a small kernel for testing modules, with sanitizers or other options, from sources",
     "kernels": "list the kernel trees that modules can be built against, and fetch others",
+    "doctor": "say what this machine has and lacks for each command, with the packages to install",
+    "report": "put what is known of a failure into one archive, without secrets and private paths",
+    "completion": "print what bash, zsh and fish complete, or install that and manual pages",
 }
 
-_TAKES_COMMAND = ("run", "watch")
-"""Commands that take another command behind --: `run` runs it in a guest, `watch` after each build."""
+_TAKES_COMMAND = ("report", "run", "watch")
+"""Commands that take another command behind --: `report` records it, `run` runs it in a guest, `watch` after each
+build."""
 
+_NOT_NOTED = ("completion", "doctor", "report")
+"""Commands whose failures are not noted."""
 _INTERRUPTED = 128 + 2  # the exit status by which a shell reports a program that was ended by SIGINT
 _NO_READER = 128 + 13  # the same for SIGPIPE
 
@@ -98,9 +107,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         with as_exceptions(), pin_taken():
             status: int = args.run(args)
         sys.stdout.flush()
+        if status == 1:
+            _note(words, status)
         return status
     except KbuildError as error:
         _complain(error.message, error.hint)
+        if error.status != 2:
+            _note(words, error.status, error.message, error.hint)
         return error.status
     except Ended as signalled:
         # (the terminal may be gone)
@@ -116,7 +129,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         where = f"{os.fsdecode(error.filename)}: " if error.filename else ""
         _complain(f"{where}{error.strerror or error}", "")
+        _note(words, 1, f"{where}{error.strerror or error}")
         return 1
+    except Exception as error:
+        # (a defect of ours; Python prints the traceback)
+        _note(words, 1, defect=error)
+        raise
 
 
 def _open_standard_streams() -> None:
@@ -215,6 +233,23 @@ class _Help(argparse.HelpFormatter):
         )
 
 
+def whole_parser() -> argparse.ArgumentParser:
+    """The parser of kbuildpy itself, with the names of all commands."""
+    return _without_colours(_parser(()))
+
+
+def command_parser(name: str) -> argparse.ArgumentParser:
+    """The parser of one of `COMMANDS`, for what is made of it: manual pages, completion."""
+    commands = [action for action in _parser((name,))._actions if isinstance(action, argparse._SubParsersAction)]
+    return _without_colours(commands[0].choices[name])
+
+
+def _without_colours(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    # (Python 3.14 colours the texts that a parser formats for a terminal)
+    parser.color = False  # type: ignore[attr-defined]
+    return parser
+
+
 def _called(words: Sequence[str]) -> str:
     """The command's name: the first word that is not an option, because no option before it takes a value."""
     return next((word for word in words if not word.startswith("-")), "")
@@ -222,6 +257,16 @@ def _called(words: Sequence[str]) -> str:
 
 def _sentence(summary: str) -> str:
     return f"{summary[0].upper()}{summary[1:]}."
+
+
+def _note(
+    words: Sequence[str], status: int, message: str = "", hint: str = "", *, defect: Exception | None = None
+) -> None:
+    """Note for `kbuildpy report --last` that the command `words` failed."""
+    if _called(words) not in _NOT_NOTED:
+        from kbuildpy.report.last_failure import note_failure  # (of no use to a command that does not fail)
+
+        note_failure(words, status, message=message, hint=hint, defect=defect)
 
 
 def _complain_of_end(number: int) -> None:

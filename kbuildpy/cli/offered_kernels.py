@@ -24,6 +24,7 @@ from kbuildpy.kernel.offered import OfferedKernel, OfferedPackage, missing_besid
 from kbuildpy.kernel.remove_fetched import fetched_releases, remove_fetched
 from kbuildpy.kernel_build.sources import remove_unneeded_sources
 from kbuildpy.printable import printable
+from kbuildpy.program_packages import install_command
 from kbuildpy.similar import most_similar
 
 _HEADINGS = ("RELEASE", "ARCH", "HEADERS", "IMAGE", "MB", "HERE")
@@ -178,8 +179,8 @@ def _name_what_is_missing(offered: Sequence[OfferedKernel], fetched: Sequence[Fe
     packages = [compiler.package for compiler in compilers if not compiler.installed]
     packages += missing_besides(package for kernel in offered for package in kernel.headers)
     if packages:
-        names = " ".join(sorted({*packages}))
-        print(f"kbuildpy: to build for them, this is not installed: apt-get install {names}", file=sys.stderr)
+        command = install_command(sorted(packages))
+        print(f"kbuildpy: to build for them, this is not installed: {command}", file=sys.stderr)
     for kernel in fetched:
         missing = missing_parts(kernel.tree)
         if missing:

@@ -19,6 +19,7 @@ from pathlib import Path
 from kbuildpy.errors import CommandError, KbuildError
 from kbuildpy.fleet.executor import Attempt, EndedAttempt
 from kbuildpy.own_command import own_command
+from kbuildpy.program_packages import install_hint
 from kbuildpy.run import run
 
 TASKS = 50
@@ -39,7 +40,7 @@ def on_slurm(attempts: Sequence[Attempt], *, tasks: int, jobs: int) -> Iterator[
     """
     for program in ("sbatch", "squeue", "scancel"):
         if shutil.which(program) is None:
-            raise KbuildError(f"--executor slurm: no program {program}", hint="Slurm's commands are in slurm-client")
+            raise KbuildError(f"--executor slurm: no program {program}", hint=install_hint(program))
     folder = attempts[0].place.parent
     count = min(tasks, len(attempts))
     listing = folder / f"slurm-{os.getpid()}-{time.time_ns()}.json"

@@ -13,6 +13,7 @@ from kbuildpy.kbuild.tree_answer import TreeAnswer
 from kbuildpy.kernel.architecture import architecture_of, is_native
 from kbuildpy.kernel.compiler import package_of_compiler
 from kbuildpy.kernel.tree import KernelTree
+from kbuildpy.program_packages import install_command
 from kbuildpy.run import run
 
 # Programs of the kernel tree whose output becomes part of an object or a module.
@@ -111,10 +112,10 @@ def refuse_missing_compiler(
         return
     choice = "CC=" if is_native(architecture_of(tree)) else "CC= or CROSS_COMPILE="
     # name the packages of all missing programs: with LLVM=1 they are several
-    packages = dict.fromkeys(package_of_compiler(word) for word in lost)
+    packages = [package_of_compiler(word) for word in lost]
     raise CommandError(
         f"{lost[0]}: not found; the kernel tree {tree.objects} builds with it",
-        hint=f"apt-get install {' '.join(packages)}, or choose another one with {choice}",
+        hint=f"{install_command(packages)}, or choose another one with {choice}",
         stderr=stderr,
     )
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from kbuildpy.distribution import DEBIAN, UBUNTU, this_system
 from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.kernel.chosen import ChosenKernel, FetchImage, Need
 from kbuildpy.kernel.fetched import built_trees, fetched_tree, fetched_trees, is_fetched
@@ -21,7 +22,7 @@ from kbuildpy.kernel.find import InstalledTrees, installed_tree, installed_trees
 from kbuildpy.kernel.find_image import ForeignImage, build_call, find_kernel_image, image_of_tree
 from kbuildpy.kernel.installed import installed_image, installed_images
 from kbuildpy.kernel.open_tree import open_tree
-from kbuildpy.kernel.packages import distribution, headers_hint, release_hint
+from kbuildpy.kernel.packages import headers_hint, release_hint
 from kbuildpy.kernel.release import is_release, release_order
 from kbuildpy.kernel.tree import KernelTree
 
@@ -274,7 +275,7 @@ def _image_hint(tree: KernelTree) -> str:
 
 def _without_root(release: str, option: str = "") -> str:
     """What does the same as a command for a package, in parentheses; "" where there is no apt."""
-    return f" (without root: {_FETCH} {shlex.quote(release)}{option})" if "debian" in distribution() else ""
+    return f" (without root: {_FETCH} {shlex.quote(release)}{option})" if this_system() in (DEBIAN, UBUNTU) else ""
 
 
 def _releases(situation: Situation) -> str:

@@ -15,9 +15,10 @@ from pathlib import Path
 from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.compiler import package_of_compiler
 from kbuildpy.kernel_build.recipe import KernelRecipe, Toolchain
+from kbuildpy.program_packages import install_command
 from kbuildpy.run import run
 
-_PROGRAMS = {
+PROGRAMS = {
     "make": "make",
     "bc": "bc",
     "bison": "bison",
@@ -29,18 +30,19 @@ _PROGRAMS = {
     "depmod": "kmod",
 }
 """Programs that each kernel takes, the host's compiler among them, and Debian's packages that have them."""
-_HEADERS = {"gelf.h": "libelf-dev", "stdio.h": "libc6-dev"}
-_ALSO = {
+HEADERS = {"gelf.h": "libelf-dev", "stdio.h": "libc6-dev"}
+"""Headers that each kernel takes, and Debian's packages that have them."""
+OF_OPTIONS = {
     "DEBUG_INFO_BTF": {"pahole": "pahole"},
     "MODULE_SIG": {"openssl": "openssl"},
     "KERNEL_ZSTD": {"zstd": "zstd"},
     "RUST": {"rustc": "rustc", "bindgen": "bindgen", "rustfmt": "rustfmt"},
 }
 """Options, and the programs that they take besides, with their packages."""
-_ALSO_HEADERS = {"GENDWARFKSYMS": {"dwarf.h": "libdw-dev", "elfutils/libdwfl.h": "libdw-dev"}}
+HEADERS_OF_OPTIONS = {"GENDWARFKSYMS": {"dwarf.h": "libdw-dev", "elfutils/libdwfl.h": "libdw-dev"}}
 """Options, and the headers that they take besides, with their packages."""
 _INCLUDES = ("/usr/include", "/usr/local/include")
-_SSL = Path("/usr/include/openssl/opensslv.h")
+SSL_HEADER = Path("/usr/include/openssl/opensslv.h")
 _BUILT = 1_500_000_000
 """Bytes that a small kernel takes while it is built, about."""
 _NUMBERS = re.compile(r"\d+(?:\.\d+)+")
@@ -56,22 +58,22 @@ def require_programs(toolchain: Toolchain, options: Mapping[str, str]) -> None:
     """Raise `KbuildError` for the programs and headers that are missing for a kernel with `options` (symbol without
     CONFIG_ -> value)."""
     search = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
-    missing = {package for program, package in _PROGRAMS.items() if shutil.which(program, path=search) is None}
-    missing |= {package for header, package in _HEADERS.items() if not _has_header(header)}
-    for option, programs in _ALSO.items():
+    missing = {package for program, package in PROGRAMS.items() if shutil.which(program, path=search) is None}
+    missing |= {package for header, package in HEADERS.items() if not _has_header(header)}
+    for option, programs in OF_OPTIONS.items():
         if options.get(option) == "y":
             missing |= {package for program, package in programs.items() if shutil.which(program) is None}
-    for option, headers in _ALSO_HEADERS.items():
+    for option, headers in HEADERS_OF_OPTIONS.items():
         if options.get(option) == "y":
             missing |= {package for header, package in headers.items() if not _has_header(header)}
-    if options.get("MODULE_SIG") == "y" and not _SSL.exists():
+    if options.get("MODULE_SIG") == "y" and not SSL_HEADER.exists():
         missing.add("libssl-dev")
     for program in _compilers(toolchain):
         if shutil.which(program) is None:
             missing.add(package_of_compiler(program))
     if missing:
         names = " ".join(sorted(missing))
-        raise KbuildError(f"a kernel cannot be built without {names}", hint=f"apt-get install {names}")
+        raise KbuildError(f"a kernel cannot be built without {names}", hint=install_command(sorted(missing)))
 
 
 def require_room(place: Path) -> None:

@@ -25,6 +25,7 @@ from kbuildpy.package.machine_names import machine_of
 from kbuildpy.package.module_index import module_index
 from kbuildpy.package.module_package import ModulePackage, PackageFile
 from kbuildpy.package.tar_stream import files_of, tar_of
+from kbuildpy.program_packages import install_hint
 
 _ROOT = "opt"
 _LAYER = "application/vnd.oci.image.layer.v1.tar"
@@ -145,7 +146,7 @@ def _static_program(path: Path, package: ModulePackage) -> bytes:
     return contents
 
 
-_COPIER_HINT = "a static busybox will do: apt-get install busybox-static; --cp /bin/busybox"
+_COPIER_HINT = f"a static busybox will do: {install_hint('busybox')}; --cp /bin/busybox"
 
 
 def _has_interpreter(contents: bytes, header: Ehdr) -> bool:

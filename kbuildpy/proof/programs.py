@@ -9,10 +9,10 @@ import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from kbuildpy.distribution import distribution_id
 from kbuildpy.errors import CommandError
 from kbuildpy.kbuild.tree_answer import TreeAnswer
 from kbuildpy.kbuild.tree_programs import named_programs, parts_of_compiler
-from kbuildpy.kernel.packages import distribution_id
 from kbuildpy.proof.record import PackageVersion, UsedProgram
 from kbuildpy.run import run
 from kbuildpy.shared.contents import program_digest

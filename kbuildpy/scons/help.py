@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The help on variables and targets that `scons -h` prints for modules."""
+"""The help on variables, builders and targets that `scons -h` prints for modules, beside the project's own."""
 
 from __future__ import annotations
 
@@ -17,10 +17,28 @@ Kernel modules; variables as make and Kbuild know them:
   LLVM=1  CC=PROGRAM    another compiler
   V=1  W=1  C=1         full commands, more warnings, sparse
   KCFLAGS=WORDS         more flags for the compiler
+  KBUILD_OUT=DIR        the output directory (default: build; there is a folder for each release in it)
   KBUILD_EXTRA_SYMBOLS=FILES  Module.symvers of other modules
   KBUILD_MODPOST_WARN=1 build although no module exports a symbol
   CHECK=0               do not check whether the kernel would load the modules
+  FAST=1                precompiled headers: sooner, but not Kbuild's bytes
+  COVERAGE=1            instrumented modules, for scons run, in an output directory of their own
   INSTALL_MOD_PATH= INSTALL_MOD_DIR= INSTALL_MOD_STRIP=1  where and how modules are installed
+Of the environment:
+  KBUILD_SIGN_PIN       the passphrase of the key that signs
+  KBUILDPY_CACHE        the directory of caches (default: ~/.cache/kbuildpy)
+  KBUILDPY_SHARED_CACHE KBUILDPY_CACHE_KEY  a shared cache of built files, and the key that signs in it
+
+Builders, methods of an environment with the tool `kbuild` (docs/build.md):
+  KernelModule(target, source)           the module of these sources
+  Kbuild(directory)                      every module of a Kbuild file
+  CheckModule(modules)                   whether their kernel would load them
+  LintModule(modules, checkers=)         what checkers find in their sources
+  SignModule(modules, key=, cert=)       signed copies
+  InstallModules(root, modules)          installed modules
+  ModulePackage(format, modules)         a package
+  RunModule(modules, kernels=)           loaded, tested and removed in QEMU
+  KernelProbe(name, member=...)          a question about the kernel's headers, as a macro
 
 Targets:
   NAME or NAME.ko       one module

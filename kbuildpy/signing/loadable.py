@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 
 from kbuildpy.kernel.depmod_indexes import plain_name
 from kbuildpy.kernel.release import version_of
-from kbuildpy.signing.since import CURVE_P521
 from kbuildpy.signing.signer_certificate import public_key_oid
+from kbuildpy.signing.since import CURVE_P521
 
 CURVES = {"secp192r1": "p192", "secp256r1": "p256", "secp384r1": "p384", "secp521r1": "p521"}
 """The curves that kernels have names for: as cryptography calls them, and as `ecdsa-nist-NAME`."""

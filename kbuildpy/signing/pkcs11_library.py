@@ -17,6 +17,7 @@ from typing import Any
 import pkcs11
 
 from kbuildpy.errors import KbuildError
+from kbuildpy.program_packages import install_command
 from kbuildpy.signing.pkcs11_uri import Pkcs11Uri
 
 _LIBRARIES = ("/usr/local/lib", "/usr/lib", "/usr/lib64")
@@ -68,7 +69,8 @@ def _library(uri: Pkcs11Uri) -> Path:
         raise KbuildError(f"{name}: no such PKCS#11 library in {', '.join(_LIBRARIES)}", hint=_package(name))
     raise KbuildError(
         "no PKCS#11 library for the token is known",
-        hint="add ?module-path=/path/to/library.so to the URI, or set PKCS11_MODULE_PATH, or install libp11-kit0",
+        hint="add ?module-path=/path/to/library.so to the URI, or set PKCS11_MODULE_PATH, or "
+        + install_command(["libp11-kit0"]),
     )
 
 
@@ -92,4 +94,4 @@ def _libraries() -> Iterator[Path]:
 
 def _package(name: str) -> str:
     found = next((package for part, package in _PACKAGES.items() if part in name.lower()), "")
-    return f"on Debian: apt-get install {found}" if found else "install the library that came with the token"
+    return install_command([found]) if found else "install the library that came with the token"

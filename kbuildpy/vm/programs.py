@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 from kbuildpy.elf.headers import EHDR
 from kbuildpy.elf.sections import read_sound_ehdr
 from kbuildpy.errors import CommandError, KbuildError, UsageError
+from kbuildpy.program_packages import install_command
 from kbuildpy.run import run
 from kbuildpy.say import complain
 from kbuildpy.vm.machine import Machine
@@ -175,7 +176,7 @@ def _compiled(source: Path, machine: Machine) -> bytes:
     compiler = "gcc" if machine.native else machine.compiler
     if shutil.which(compiler) is None:
         raise KbuildError(
-            f"{compiler}: program not found, to compile {source}", hint=f"apt-get install {machine.compiler_package}"
+            f"{compiler}: program not found, to compile {source}", hint=install_command([machine.compiler_package])
         )
     with TemporaryDirectory(prefix="kbuildpy-vm-") as scratch:
         program = Path(scratch) / source.stem
@@ -184,7 +185,7 @@ def _compiled(source: Path, machine: Machine) -> bytes:
             done = run([compiler, *options, "-o", program, source], timeout=300)
         except CommandError as error:
             package = "libc6-dev" if machine.native else machine.compiler_package
-            hint = "" if _has_library(compiler, Path(scratch)) else f"apt-get install {package}"
+            hint = "" if _has_library(compiler, Path(scratch)) else install_command([package])
             raise KbuildError(f"{source}: {compiler} cannot compile it:\n{error.stderr.strip()}", hint=hint) from error
         _warn(done.error_text)
         return program.read_bytes()

@@ -19,7 +19,7 @@ from tempfile import TemporaryDirectory
 from typing import TypeVar
 
 from kbuildpy.errors import CommandError, KbuildError
-from kbuildpy.program_packages import package_of
+from kbuildpy.program_packages import install_command, package_of
 from kbuildpy.run import run
 from kbuildpy.run_live import run_live
 from kbuildpy.vm.direct import direct_kernel, unpacked_kernel
@@ -61,9 +61,9 @@ def require_programs() -> None:
     names = [*(machine.qemu for machine in MACHINES if machine.native), "busybox"]
     missing = [name for name in names if shutil.which(name) is None]
     if missing:
-        packages = " ".join(map(package_of, missing))
         raise KbuildError(
-            f"{', '.join(missing)}: program{'s' * (len(missing) > 1)} not found", hint=f"apt-get install {packages}"
+            f"{', '.join(missing)}: program{'s' * (len(missing) > 1)} not found",
+            hint=install_command(map(package_of, missing)),
         )
 
 

@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 from kbuildpy.errors import CommandError, KbuildError
 from kbuildpy.kernel.own_modules import own_modules_of_tree
 from kbuildpy.printable import printable
-from kbuildpy.program_packages import package_of
+from kbuildpy.program_packages import install_command, package_of
 from kbuildpy.vm.boot_report import BootReport
 from kbuildpy.vm.complaints import Complaint
 from kbuildpy.vm.debugger_stops import Stops, debugger_stops
@@ -182,7 +182,7 @@ def _require_programs(kernel: Kernel) -> None:
     if missing:
         raise KbuildError(
             f"{' and '.join(missing)}: program not found",
-            hint=f"apt-get install {' '.join(map(package_of, missing))}",
+            hint=install_command(map(package_of, missing)),
         )
 
 

@@ -31,6 +31,7 @@
 | Debian's dkms, as a peer; the trees of DKMS without a kernel | `dkms_peer`, `dkms_trees` |
 | a system that refuses namespaces | `no_namespaces` |
 | a command of kbuildpy, called in this process | `command_line` |
+| shells in which Tab is pressed | `completing_shells` |
 | a machine that is made up: its sysfs, /proc and files | `made_up_machine` |
 | systems for modprobe and depmod, drawn at random | `modprobe_roots` |
 | firmware with variables, under Secure Boot; lists of keys | `efi_guests`, `signature_lists` |

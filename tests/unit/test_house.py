@@ -157,6 +157,7 @@ GATES = (
         tuple(f"kbuildpy.package.{name}" for name in ("admit", "collect", "format", "formats", "module_package"))
         + tuple(f"kbuildpy.package.{name}" for name in ("package_names", "sysext", "write_package")),
     ),
+    Gates("kbuildpy.report", "commands that do not fail", ("kbuildpy.report.last_failure",)),
     Gates("kbuildpy.scaffold", "a directory with modules", ("kbuildpy.scaffold.no_modules",)),
 )
 

@@ -130,7 +130,7 @@ def test_a_program_that_may_only_be_run_is_not_the_missing_one(tmp_path: Path, m
     (tmp_path / "host").write_text("#!/bin/sh\n")
     (tmp_path / "host").chmod(0o711)
 
-    def refuse(path: Path, *_: object) -> None:
+    def refuse(path: Path, *_: object, **__: object) -> None:
         raise PermissionError(errno.EACCES, "Permission denied", str(path))
 
     monkeypatch.setattr(Path, "open", refuse)  # (root may read it)

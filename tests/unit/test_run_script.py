@@ -18,6 +18,8 @@ from pathlib import Path
 
 import pytest
 
+from kbuildpy.program_packages import PACKAGES
+
 RUN = Path(__file__).parents[2] / "run"
 CALLED_BY_RUN = ("sh", "cat", "chmod", "flock", "ln", "mkdir", "readlink", "rm", "sha256sum")
 # A build needs these, the tests those as well.
@@ -123,6 +125,95 @@ def test_without_apt_it_names_the_missing_programs(project: Project) -> None:
     refused = project.run("scons", KDIR="/nowhere")
     assert refused.returncode == 2
     assert "missing: make\n" in refused.stderr
+
+
+SYSTEMS = {
+    "fedora": 'NAME="Fedora Linux"\nID=fedora\n',
+    "rocky": 'ID="rocky"\nID_LIKE="rhel centos fedora"\n',
+    "arch": "ID=arch\n",
+    "manjaro": "ID=manjaro\nID_LIKE=arch\n",
+    "opensuse": 'ID="opensuse-tumbleweed"\nID_LIKE="opensuse suse"\n',
+    "alpine": "NAME='Alpine Linux'\nID=alpine\n",
+}
+
+
+@pytest.mark.parametrize(
+    ("system", "installs"),
+    [
+        ("fedora", "dnf install gcc make kernel-devel"),
+        ("rocky", "dnf install gcc make kernel-devel"),
+        ("arch", "pacman -S gcc make linux-headers"),
+        ("manjaro", "pacman -S gcc make linux-headers"),
+        ("opensuse", "zypper install gcc make kernel-default-devel"),
+        ("alpine", "apk add gcc make linux-lts-dev"),
+    ],
+)
+def test_without_apt_it_names_the_packages_of_the_system(
+    project: Project, tmp_path: Path, system: str, installs: str
+) -> None:
+    (tmp_path / "os-release").write_text(SYSTEMS[system])
+    # (whatever kernel headers this machine has)
+    script = (project.root / "run").read_text().replace("/lib/modules/*/build", "/nowhere/*/build")
+    (project.root / "run").write_text(script)
+    refused = project.run("scons", RUN_OS_RELEASE=str(tmp_path / "os-release"))
+    assert refused.returncode == 2
+    assert refused.stderr.splitlines()[1:] == [f"run: install them as root: {installs}"], refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("system", "names", "unknown"),
+    [
+        ("fedora", "dwarves qemu-system-x86 softhsm xz", "libc6-dev-arm64-cross"),
+        ("arch", "pahole qemu-system-x86 softhsm xz", "binutils-arm-linux-gnueabi"),
+        ("opensuse", "dwarves qemu-x86 softhsm xz", ""),
+        ("alpine", "pahole qemu-system-x86_64 softhsm xz", "gcc-aarch64-linux-gnu"),
+    ],
+)
+def test_for_the_tests_it_says_what_the_system_has_no_package_of(
+    project: Project, tmp_path: Path, system: str, names: str, unknown: str
+) -> None:
+    (tmp_path / "os-release").write_text(SYSTEMS[system])
+    # (whatever C libraries this machine has)
+    script = (project.root / "run").read_text().replace("any /usr/aarch64-linux-gnu", "any /nowhere")
+    (project.root / "run").write_text(script)
+    refused = project.run("test", KDIR="/nowhere", RUN_OS_RELEASE=str(tmp_path / "os-release"))
+    assert refused.returncode == 2
+    [line] = [line for line in refused.stderr.splitlines() if "as root: " in line]
+    words = line.partition("as root: ")[2].split()
+    assert set(names.split()) <= set(words)
+    assert len(words) == len({*words})
+    others = [line for line in refused.stderr.splitlines() if "no package is known" in line]
+    assert bool(others) is bool(unknown) and unknown in "".join(others)
+
+
+def test_on_an_unknown_system_it_names_debians_packages(project: Project, tmp_path: Path) -> None:
+    (tmp_path / "os-release").write_text("ID=unheard-of\n")
+    for place in (tmp_path / "os-release", tmp_path / "nowhere"):
+        refused = project.run("scons", KDIR="/nowhere", RUN_OS_RELEASE=str(place))
+        assert (refused.returncode, refused.stderr) == (
+            2,
+            "run: missing: gcc, make\nrun: on Debian these are the packages gcc make\n",
+        )
+
+
+def test_on_ubuntu_the_headers_are_ubuntus(project: Project, tmp_path: Path) -> None:
+    (tmp_path / "os-release").write_text('ID=ubuntu\nID_LIKE="debian"\n')
+    script = (project.root / "run").read_text().replace("/lib/modules/*/build", "/nowhere/*/build")
+    (project.root / "run").write_text(script)
+    project.script("id", "echo 1000")
+    project.script("apt-get", "exit 100")
+    refused = project.run("scons", RUN_OS_RELEASE=str(tmp_path / "os-release"))
+    assert refused.stderr.endswith("apt-get install --no-install-recommends gcc make linux-headers-generic\n")
+
+
+def test_its_names_are_those_of_the_programs_table() -> None:
+    text = RUN.read_text().split("NAMES='\n")[1].split("\n'")[0]
+    rows = {debian: names for debian, *names in (line.split() for line in text.splitlines())}
+    for debian, names in rows.items():
+        assert ["" if name == "-" else name.replace("+", " ") for name in names] == list(PACKAGES[debian])
+    named = set(re.findall(r"^ +(?:.*\|\| )?(?:program \S+|lacks) ([a-z][\w.-]+)", RUN.read_text(), re.MULTILINE))
+    assert len(named) > 25
+    assert named | {"linux-headers"} == rows.keys()
 
 
 def test_as_root_it_installs_what_is_missing_and_looks_again(project: Project) -> None:
