@@ -5,6 +5,8 @@ A ratio below 1 means that kbuildpy is quicker. Both tools run as whole processe
 noisy: the two take turns, so that what slows one slows the other, and a figure is a median of several runs.
 What a tool remembers of the kernel tree (kbuildpy's answer of the tree, the page cache) is warm for both; of the
 module, a clean build remembers nothing.
+
+`--history FILE` keeps the rows of each run, and `--html FILE` shows them as curves with their limits.
 """
 
 from __future__ import annotations
@@ -12,7 +14,6 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -21,12 +22,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from kbuildpy.files import replacing
 from kbuildpy.kernel.find import installed_trees
 from kbuildpy.kernel.tree import KernelTree
 from tests.bench_check import check_rows
 from tests.bench_dkms import dkms_rows
 from tests.bench_modpost import modpost_rows
 from tests.bench_new import new_rows
+from tests.bench_page import as_page
+from tests.bench_rows import BenchReport, BenchRun, add_to_history, read_history, this_run
 from tests.bench_sign import sign_rows
 from tests.support.packages import kernel_source, unpacked
 from tests.support.samples import SAMPLES
@@ -89,35 +93,63 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("words", nargs="*", help="only the cases whose names contain one of these words")
     parser.add_argument("--runs", type=int, default=0, help="runs of each tool per case (default: by case)")
     parser.add_argument("-k", "--kernel", default="", help="release to build for (default: the oldest installed)")
+    parser.add_argument(
+        "--history", metavar="FILE", type=Path, help="add this run to FILE, a line of JSON for each run"
+    )
+    parser.add_argument(
+        "--html",
+        metavar="FILE",
+        type=Path,
+        help="write a page of this run and those in the history (or of these alone)",
+    )
+    parser.add_argument("--only-page", action="store_true", help="measure nothing: write the page of the history")
     args = parser.parse_args(argv)
+    if args.only_page and not (args.html and args.history):
+        parser.error("--only-page needs --html and --history")
+    for file in filter(None, (args.html, args.history)):
+        if not file.parent.is_dir():
+            parser.error(f"{file.parent}: no such directory")
+    earlier = read_history(args.history) if args.history else []
+    if args.only_page:
+        _write_page(args.html, earlier)
+        return 0
     tree = _tree(args.kernel)
+    report = BenchReport()
+    _measure_all(report, tree, args)
+    run = this_run(tree.release, report.rows)
+    if args.history:
+        add_to_history(args.history, run)
+    if args.html:
+        _write_page(args.html, [*earlier, run])
+    return 1 if report.missed else 0
+
+
+def _write_page(file: Path, runs: Sequence[BenchRun]) -> None:
+    with replacing(file) as slot:
+        slot.write(as_page(runs).encode())
+
+
+def _measure_all(report: BenchReport, tree: KernelTree, args: argparse.Namespace) -> None:
+    """Measure what `args` ask for."""
     jobs = 2
     print(f"for {tree.release}, -j{jobs}; seconds are medians; ratio = kbuildpy / make")
     print(f"{'case':<34} {'runs':>4} {'make':>8} {'kbuildpy':>8} {'ratio':>6} {'limit':>6}")
-    missed = 0
     for case in _cases(tree):
         if args.words and not any(word in case.name for word in args.words):
             continue
         theirs, ours = _measure(case, tree, jobs, args.runs or case.runs)
-        ratio = statistics.median(ours) / statistics.median(theirs)
-        missed += ratio > case.limit
-        print(
-            f"{case.name:<34} {len(ours):>4} {statistics.median(theirs):>8.3f} {statistics.median(ours):>8.3f}"
-            f" {ratio:>6.2f} {case.limit:>6.2f}{'' if ratio <= case.limit else '  above the limit'}",
-            flush=True,
-        )
+        report.ratio(case.name, theirs, ours, case.limit)
     if not args.words or any(word in "memory" for word in args.words):
-        missed += _memory(tree, jobs)
+        _memory(report, tree, jobs)
     if not args.words or any(word in "sign verify" for word in args.words):
-        missed += sign_rows(tree)
+        sign_rows(report, tree)
     if not args.words or any(word in "check" for word in args.words):
-        missed += check_rows(tree)
+        check_rows(report, tree)
     if any(word in "dkms" for word in args.words):
         # (only when it is asked for: it takes minutes)
-        missed += dkms_rows(tree, args.runs)
+        dkms_rows(report, tree, args.runs)
     if not args.words or any(word in "new" for word in args.words):
-        missed += new_rows(tree)
-    return 1 if missed else 0
+        new_rows(report, tree)
 
 
 def _cases(tree: KernelTree) -> list[Case]:
@@ -183,7 +215,7 @@ def _clean(place: Path, sources: Sources) -> None:
     """A fresh copy (`Peer.lay_out`)."""
 
 
-def _memory(tree: KernelTree, jobs: int) -> int:
+def _memory(report: BenchReport, tree: KernelTree, jobs: int) -> None:
     """Peak memory of a no-op build over net/netfilter's 167 modules: the build before it takes minutes."""
     netfilter = Sources("net/netfilter", _source(tree) / "net", "netfilter", "netfilter/core.c")
     with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
@@ -191,18 +223,17 @@ def _memory(tree: KernelTree, jobs: int) -> int:
         make = Peer("make", netfilter, Path(scratch).resolve() / "a", tree, jobs)
         clean = [make.build(), peer.build()]
         noop = [(make.build(), peer.build()) for _ in range(5)]
-        theirs, ours = (statistics.median(column) for column in zip(*noop, strict=True))
+        theirs, ours = zip(*noop, strict=True)
         process = subprocess.Popen(peer.argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=_environment())
         _, _, usage = os.wait4(process.pid, 0)
         # The largest single process, in KiB (getrusage(2)).
         peak = max(usage.ru_maxrss, 0) / 1024
         built = Path(scratch).resolve() / "a/netfilter"
         listing = sorted(str(path.relative_to(built).with_suffix("")) for path in built.rglob("*.ko"))
-        missed = modpost_rows(tree, built, listing)
-    print(f"{'clean: net/netfilter':<34} {1:>4} {clean[0]:>8.1f} {clean[1]:>8.1f} {clean[1] / clean[0]:>6.2f}")
-    print(f"{'nothing to do: net/netfilter':<34} {5:>4} {theirs:>8.3f} {ours:>8.3f} {ours / theirs:>6.2f}")
-    print(f"peak memory of a no-op over net/netfilter: {peak:.0f} MiB (limit 200)")
-    return missed + (peak > 200)
+        modpost_rows(report, tree, built, listing)
+    report.ratio("clean: net/netfilter", clean[:1], clean[1:], None)
+    report.ratio("nothing to do: net/netfilter", theirs, ours, None)
+    report.memory("peak memory of a no-op over net/netfilter", peak, 200)
 
 
 def _environment() -> dict[str, str]:

@@ -20,14 +20,15 @@ from kbuildpy.kernel.modules_directory import modules_directory
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.loader.kernels.from_tree import kernel_from_tree
 from kbuildpy.loader.load_module import load_module
+from tests.bench_rows import BenchReport
 from tests.support.packages import unpacked_kernel
 
 IMPORTS = "import kbuildpy.loader.load_module, kbuildpy.loader.kernels.from_tree"
 RUNS = 15
 
 
-def check_rows(tree: KernelTree) -> int:
-    """Print the lines of the report, with the seconds that each should not exceed; the number of those that do."""
+def check_rows(report: BenchReport, tree: KernelTree) -> None:
+    """Add the rows to the report, with the seconds that each should not exceed."""
     root = unpacked_kernel(tree.release)
     directory = modules_directory(tree.release, root=root)
     assert directory is not None
@@ -44,7 +45,6 @@ def check_rows(tree: KernelTree) -> int:
     one = statistics.median(_process([*check, str(smallest)]) for _ in range(RUNS))
     bare = statistics.median(_process([sys.executable, "-c", "pass"]) for _ in range(RUNS))
     imports = statistics.median(_process([sys.executable, "-c", IMPORTS]) for _ in range(RUNS)) - bare
-    missed = 0
     for name, seconds, limit in (
         (f"check {len(files)} modules", whole, 40.0),
         ("the same again", again, 6.0),
@@ -52,12 +52,7 @@ def check_rows(tree: KernelTree) -> int:
         ("check one small module: inside", inside, 0.03),
         ("importing what each build needs", imports, 0.1),
     ):
-        missed += seconds > limit
-        print(
-            f"{name:<38} {seconds:>8.4f} s, limit {limit:.2f} s{'' if seconds <= limit else '  above the limit'}",
-            flush=True,
-        )
-    return missed
+        report.seconds(name, seconds, limit)
 
 
 def _seconds(work: Callable[[], object]) -> float:

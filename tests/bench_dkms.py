@@ -7,7 +7,6 @@ from __future__ import annotations
 import os
 import resource
 import shutil
-import statistics
 import tempfile
 import time
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from kbuildpy.dkms.destination import distribution
 from kbuildpy.dkms.read_conf import ConfKernel, read_conf
 from kbuildpy.execute import Completed
 from kbuildpy.kernel.tree import KernelTree
+from tests.bench_rows import BenchReport
 from tests.support.dkms_peer import dkms, dkms_conf, ours
 from tests.support.keys import write_pair
 
@@ -26,20 +26,21 @@ _RUNS = 3
 Peer = Callable[..., Completed]
 
 
-def dkms_rows(tree: KernelTree, runs: int) -> int:
-    """Print the lines of the report, of wall clock and of processors; the number of ratios above their limits."""
+def dkms_rows(report: BenchReport, tree: KernelTree, runs: int) -> None:
+    """Add the rows to the report, of wall clock and of processors."""
     if os.geteuid() != 0:
         print("dkms: left out: dkms wants root")
-        return 0
+        return
     with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
         place = Path(scratch).resolve()
         pair = write_pair(place, "rsa2048")
         sources = {_package(path, tree): path.parent for path in map(dkms_conf, PACKAGES)}
-        missed = sum(_alone(place, name, source, tree, pair, runs or _RUNS) for name, source in sources.items())
-        return missed + _together(place, sources, tree, pair, runs or _RUNS)
+        for name, source in sources.items():
+            _alone(report, place, name, source, tree, pair, runs or _RUNS)
+        _together(report, place, sources, tree, pair, runs or _RUNS)
 
 
-def _alone(place: Path, name: str, source: Path, tree: KernelTree, pair: Path, runs: int) -> int:
+def _alone(report: BenchReport, place: Path, name: str, source: Path, tree: KernelTree, pair: Path, runs: int) -> None:
     """The rows of one package."""
     times: dict[tuple[str, str], list[tuple[float, float]]] = {}
     for _ in range(runs):
@@ -47,15 +48,18 @@ def _alone(place: Path, name: str, source: Path, tree: KernelTree, pair: Path, r
             home = _machine(place, [source], tree, pair)
             if not times and dkms("build", name, "-k", tree.release, home=home).returncode != 0:
                 print(f"dkms {name}: left out: dkms does not build it for {tree.release}")
-                return 0
+                return
             home = _machine(place, [source], tree, pair)
             for which, more in (("first", ()), ("again", ("--force",))):
                 took = _took(peer, pair, "build", name, "-k", tree.release, *more, home=home)
                 times.setdefault((which, peer.__name__), []).append(took)
-    return sum(_row(f"{name}, {which}", times[which, "dkms"], times[which, "ours"]) for which in ("first", "again"))
+    for which in ("first", "again"):
+        _row(report, f"{name}, {which}", times[which, "dkms"], times[which, "ours"])
 
 
-def _together(place: Path, sources: dict[str, Path], tree: KernelTree, pair: Path, runs: int) -> int:
+def _together(
+    report: BenchReport, place: Path, sources: dict[str, Path], tree: KernelTree, pair: Path, runs: int
+) -> None:
     """The rows of an autoinstall."""
     times: dict[str, list[tuple[float, float]]] = {}
     for _ in range(runs):
@@ -64,7 +68,7 @@ def _together(place: Path, sources: dict[str, Path], tree: KernelTree, pair: Pat
             for name in sources:
                 assert peer("add", name, "-k", tree.release, home=home).returncode == 0
             times.setdefault(peer.__name__, []).append(_took(peer, pair, "autoinstall", "-k", tree.release, home=home))
-    return _row(f"autoinstall of {len(sources)}", times["dkms"], times["ours"])
+    _row(report, f"autoinstall of {len(sources)}", times["dkms"], times["ours"])
 
 
 def _package(conf: Path, tree: KernelTree) -> str:
@@ -95,15 +99,7 @@ def _took(peer: Peer, pair: Path, *words: str, home: Path) -> tuple[float, float
     return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def _row(name: str, theirs: list[tuple[float, float]], ours: list[tuple[float, float]]) -> int:
-    missed = 0
+def _row(report: BenchReport, name: str, theirs: list[tuple[float, float]], ours: list[tuple[float, float]]) -> None:
     for index, unit in enumerate(("", " (CPU)")):
-        dkms_took, we_took = (statistics.median(each[index] for each in times) for times in (theirs, ours))
-        ratio = we_took / dkms_took
-        missed += ratio > _LIMIT
-        print(
-            f"{'dkms ' + name + unit:<34} {len(ours):>4} {dkms_took:>8.3f} {we_took:>8.3f} {ratio:>6.2f} {_LIMIT:>6.2f}"
-            f"{'' if ratio <= _LIMIT else '  above the limit'}",
-            flush=True,
-        )
-    return missed
+        dkms_took, we_took = ([each[index] for each in times] for times in (theirs, ours))
+        report.ratio(f"dkms {name}{unit}", dkms_took, we_took, _LIMIT)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -27,6 +26,7 @@ from kbuildpy.modpost.options import ModpostOptions
 from kbuildpy.modpost.records import ModuleObject, ObjectRecord
 from kbuildpy.modpost.stage import modpost, prepare
 from kbuildpy.run import run
+from tests.bench_rows import BenchReport
 from tests.support.modposts import Built, layouts_of, oracle, usual_options
 from tests.support.packages import unpacked
 
@@ -43,10 +43,9 @@ class Work:
     limit: float
 
 
-def modpost_rows(tree: KernelTree, directory: Path, listing: Sequence[str]) -> int:
-    """Print a line for the modules `listing` that make built in `directory`, for one of them, and for two large
-    objects; the number of ratios above their limits."""
-    missed = 0
+def modpost_rows(report: BenchReport, tree: KernelTree, directory: Path, listing: Sequence[str]) -> None:
+    """Add a row for the modules `listing` that make built in `directory`, for one of them, and for two large
+    objects."""
     with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
         place = Path(scratch).resolve()
         layouts = layouts_of(tree, place / "layouts")
@@ -59,11 +58,10 @@ def modpost_rows(tree: KernelTree, directory: Path, listing: Sequence[str]) -> i
             Work("modpost: all modules in one", *_joined(built, modules, place / "joined"), 8),
         ]
         for work in works:
-            missed += _row(work, layouts)
-    return missed
+            _row(report, work, layouts)
 
 
-def _row(work: Work, layouts: DeviceTableLayouts) -> int:
+def _row(report: BenchReport, work: Work, layouts: DeviceTableLayouts) -> None:
     prefix = work.built.nominal("")
     names = [module.name.removeprefix(prefix).lstrip("/") for module in work.modules]
     options = usual_options(work.built)
@@ -73,16 +71,10 @@ def _row(work: Work, layouts: DeviceTableLayouts) -> int:
         oracle(work.built, names, options)
         theirs.append(time.perf_counter() - began)
         ours.append(_from_nothing(work, options, layouts))
-    ratio = statistics.median(ours) / statistics.median(theirs)
     size = sum(module.path.stat().st_size for module in work.modules) / 2**20
     peak = _peak(work, options)
-    print(
-        f"{work.name:<34} {RUNS:>4} {statistics.median(theirs):>8.3f} {statistics.median(ours):>8.3f}"
-        f" {ratio:>6.2f} {work.limit:>6.2f}  {size:.0f} MiB of objects, {peak:.0f} MiB of memory"
-        f"{'' if ratio <= work.limit else '  above the limit'}",
-        flush=True,
-    )
-    return int(ratio > work.limit or peak > 1024)
+    report.ratio(work.name, theirs, ours, work.limit, f"  {size:.0f} MiB of objects")
+    report.memory(f"{work.name}: memory", peak, 1024)
 
 
 def _from_nothing(work: Work, options: Sequence[str], layouts: DeviceTableLayouts) -> float:

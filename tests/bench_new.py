@@ -11,20 +11,16 @@ import time
 from pathlib import Path
 
 from kbuildpy.kernel.tree import KernelTree
+from tests.bench_rows import BenchReport
 
 RUNS = 3
 _LIMIT = 20.0
 
 
-def new_rows(tree: KernelTree) -> int:
-    """Print the line of the report, with the seconds that it should not exceed; 1 if it does."""
+def new_rows(report: BenchReport, tree: KernelTree) -> None:
+    """Add the row to the report, with the seconds that it should not exceed."""
     seconds = statistics.median(_once(tree) for _ in range(RUNS))
-    print(
-        f"{'kbuildpy new misc demo, scons test':<38} {seconds:>8.4f} s, limit {_LIMIT:.2f} s"
-        f"{'' if seconds <= _LIMIT else '  above the limit'}",
-        flush=True,
-    )
-    return seconds > _LIMIT
+    report.seconds("kbuildpy new misc demo, scons test", seconds, _LIMIT)
 
 
 def _once(tree: KernelTree) -> float:

@@ -19,12 +19,13 @@ from pathlib import Path
 
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.signing.trailer import without_signatures
+from tests.bench_rows import BenchReport
 from tests.support.keys import write_pair
 from tests.support.shipped_modules import shipped
 
 
-def sign_rows(tree: KernelTree) -> int:
-    """Print the lines of the report; the number of ratios above their limits."""
+def sign_rows(report: BenchReport, tree: KernelTree) -> None:
+    """Add the rows to the report."""
     with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
         place = Path(scratch).resolve()
         pair = write_pair(place, "rsa2048")
@@ -56,21 +57,13 @@ def sign_rows(tree: KernelTree) -> int:
             times[peer] = time.perf_counter() - began
         times["large"] = _large_key(place)
         times["openssl"] = count / _openssl_speed()
-        missed = 0
         for name, ours, theirs, limit in (
             (f"sign {count} modules / sign-file", "ours", "loop", 0.12),
             (f"sign {count} modules / xargs -P2", "ours", "xargs", 0.4),
             (f"sign {count}, RSA-4096 / openssl speed", "large", "openssl", 1.1),
             (f"verify {count} modules / signing", "verify", "ours", 0.5),
         ):
-            ratio = times[ours] / times[theirs]
-            missed += ratio > limit
-            print(
-                f"{name:<34} {1:>4} {times[theirs]:>8.3f} {times[ours]:>8.3f} {ratio:>6.2f} {limit:>6.2f}"
-                f"{'' if ratio <= limit else '  above the limit'}",
-                flush=True,
-            )
-        return missed
+            report.ratio(name, [times[theirs]], [times[ours]], limit)
 
 
 def _large_key(place: Path) -> float:

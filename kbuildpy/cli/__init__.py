@@ -6,15 +6,15 @@ when its command is called: `kbuildpy --help` and shell completion must not wait
 command takes a file of its name here and a line in `COMMANDS`.
 
 - Commands: `new`, `init`, `build`, `watch`, `lint`, `explain`, `check`, `keygen`, `sign`, `verify`, `provenance`,
-  `sbom`, `reproduce`, `install`, `package`, `run`, `cache`, `dkms`, `matrix`, `info`, `decode`, `debug`, `which`,
-  `abi`, `preflight`, `kernel`, `kernels`, `doctor`, `report`, `completion`.
+  `sbom`, `reproduce`, `install`, `package`, `run`, `cache`, `dkms`, `matrix`, `info`, `graph`, `decode`, `debug`,
+  `which`, `abi`, `preflight`, `kernel`, `kernels`, `doctor`, `report`, `completion`.
 - `shared_options`: options that several commands have (`-k`, `-j`, `-q`, `-v`, `--format`), and VAR=VALUE.
 - `parameters`: `--params`, of `check` and `run`.
 - `package_modules`, `package_sources`: the work of `package`, which imports the loader.
 - `sign_modules`, `verify_modules`, `make_key`: the work of `sign`, `verify` and `keygen`, which imports cryptography.
 - `check_output`: what `check` prints, in each format; `check_script`: `check --script`.
 - `matrix_output`: what `matrix` prints and writes.
-- `info_reports`, `fields_output`: what `info` prints.
+- `info_reports`, `fields_output`: what `info` prints. `graph_output`: what `graph` reads and writes.
 - `offered_kernels`: `kernels --available`, `--fetch` and `--remove`; `kernels_table`: aligned columns.
 - `kernel_options`: what describes a kernel to build, of `kernel build` and `run --with`.
 - `run_instrumented`, `run_with`: what `run` builds first, for --coverage and for --with.
@@ -69,6 +69,7 @@ COMMANDS = {
     "run": "load modules in a real kernel, in QEMU, and report complaints of the kernel",
     "matrix": "build, sign, check and run many modules for many kernels",
     "info": "show what a module file has: modinfo's fields, memory, imports, devices",
+    "graph": "draw which module needs which, and for which symbols",
     "decode": "turn the addresses in a kernel's log into functions, files and lines",
     "debug": "print the commands that debug a module on this machine: gdb, drgn, dynamic debug, tracing",
     "which": "say what this machine will do with a module's name: which file, trusted or not, loaded or not",

@@ -36,6 +36,7 @@ EXAMPLES = (
     "kbuildpy build DIR --compile-commands",
     "kbuildpy build DIR -n --explain",
     "kbuildpy build DIR --coverage",
+    "kbuildpy build DIR --trace build.json --trace build.html",
     "kbuildpy build DIR --no-dkms",
     "kbuildpy build DIR --cache s3://BUCKET/kbuildpy --cache-readonly",
 )
@@ -94,6 +95,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "(default: KBUILDPY_CACHE_KEY)",
     )
     parser.add_argument(
+        "--trace",
+        action="append",
+        default=[],
+        metavar="FILE",
+        type=named_path,
+        help="write what happened when, and who waited for what: FILE.json for Perfetto and chrome://tracing, or "
+        "FILE.html or FILE.svg to look at; may repeat",
+    )
+    parser.add_argument(
         "--no-dkms",
         action="store_true",
         help="do not read the dkms.conf that lies in the directory, which says for which kernels it is built, and how",
@@ -113,6 +123,13 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(f"--coverage instruments modules, not single targets ({targets[0]})", hint="leave one out")
     if args.coverage and database:
         raise UsageError("--compile-commands are those of a build without --coverage", hint="leave one out")
+    traces = [*args.trace, *map(Path, variables.pop("KBUILD_TRACE", "").split())]
+    if traces and (args.dry_run or args.clean):
+        raise UsageError(f"--trace {traces[0]} tells of what is built: leave out -n and -c")
+    if traces:
+        from kbuildpy.timeline.write import check_files  # (slow, and seldom)
+
+        check_files(traces)
     if args.verbose:
         variables.setdefault("V", "1")
     if args.explain:
@@ -149,6 +166,7 @@ def run(args: argparse.Namespace) -> int:
             coverage=args.coverage,
             cache=_absolute_address(cache),
             cache_key=str(key_file.absolute()) if key_file.name else "",
+            traces=[file.absolute() for file in traces],
         )
 
     try:
@@ -158,7 +176,7 @@ def run(args: argparse.Namespace) -> int:
             else:
                 from kbuildpy.cli.build_dkms import build_by_dkms  # (slow, and for few directories)
 
-                in_place_only = bool(targets or database or args.coverage or args.dry_run)
+                in_place_only = bool(targets or database or args.coverage or args.dry_run or traces)
                 status = build_by_dkms(
                     directory,
                     kernels=args.kernels,

@@ -42,6 +42,7 @@ EXAMPLES = (
     "kbuildpy check hello.ko -k all",
     "kbuildpy check BUILD -k own --format json",
     "kbuildpy check --installed 6.1.0-56-amd64",
+    "kbuildpy check BUILD -k all --format html > check.html",
 )
 
 
@@ -79,8 +80,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_quiet(parser, "print only modules that would be refused")
     add_format(
         parser,
-        "text (default; a table for several kernels), one JSON object per line, or a SARIF or JUnit document",
-        formats=("text", "json", "sarif", "junit"),
+        "text (default; a table for several kernels), one JSON object per line, or a document of all: a page of HTML, "
+        "SARIF or JUnit",
+        formats=("text", "json", "html", "sarif", "junit"),
     )
 
 

@@ -42,7 +42,9 @@ def print_verdicts(
     elif format == "text":
         _print_text(rows, quiet=quiet, verbose=verbose)
     else:
-        print(_document(format, [verdict for row in rows for verdict in row]))
+        if quiet and format == "html":
+            rows = [row for row in rows if not all(verdict.accepted for verdict in row)]
+        print(_document(format, rows))
     return all(verdict.accepted for row in rows for verdict in row)
 
 
@@ -68,9 +70,14 @@ def _print_text(rows: Sequence[Sequence[Verdict]], *, quiet: bool, verbose: bool
         print(f"{accepted} of {len(verdicts)} accepted", file=sys.stderr)
 
 
-def _document(format: str, verdicts: Sequence[Verdict]) -> str:
+def _document(format: str, rows: Sequence[Sequence[Verdict]]) -> str:
+    verdicts = [verdict for row in rows for verdict in row]
     if format == "sarif":
         return as_sarif(verdicts)
+    if format == "html":
+        from kbuildpy.loader.reports.page import as_page  # (slow, and for people)
+
+        return as_page(rows)
     from kbuildpy.loader.reports.junit import as_junit  # (slow: xml)
 
     return as_junit(verdicts)

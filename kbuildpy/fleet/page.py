@@ -4,14 +4,15 @@
 from __future__ import annotations
 
 import html
-import json
 from importlib import resources
 from typing import Any
 
 from kbuildpy.fleet.overview import Overview, row_names
+from kbuildpy.page import in_script, theme
 
 _DATA = "@DATA@"
 _TITLE = "@TITLE@"
+_THEME = "@THEME@"
 
 
 def as_page(overview: Overview, title: str) -> str:
@@ -36,10 +37,4 @@ def as_page(overview: Overview, title: str) -> str:
         "texts": list(texts),
     }
     page = resources.files("kbuildpy.fleet").joinpath("page.html").read_text(encoding="utf-8")
-    return page.replace(_TITLE, html.escape(title)).replace(_DATA, _in_script(data))
-
-
-def _in_script(value: Any) -> str:
-    """JSON that cannot end the script element that it stands in, whatever modules and compilers say."""
-    text = json.dumps(value, separators=(",", ":"))
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+    return page.replace(_THEME, theme()).replace(_TITLE, html.escape(title)).replace(_DATA, in_script(data))

@@ -6,17 +6,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from kbuildpy.info.memory import ModuleMemory
-from kbuildpy.info.picture import as_svg, text_of
+from kbuildpy.info.picture import as_svg
 from kbuildpy.info.report import ModuleInfo
 from kbuildpy.info.text import as_rows
+from kbuildpy.page import FOCUSABLE, as_document, table_of, text_of
 
 _STYLE = """
-body { font-family: sans-serif; max-width: 62em; margin: 1em auto; padding: 0 1em; }
-table { border-collapse: collapse; margin: 0.5em 0 1.5em; }
-td, th { border-bottom: 1px solid #dddddd; padding: 0.15em 0.8em 0.15em 0; text-align: left; vertical-align: top; }
-td.number { text-align: right; font-variant-numeric: tabular-nums; }
-td, pre { font-family: monospace; white-space: pre-wrap; overflow-wrap: anywhere; }
-svg { max-width: 100%; height: auto; }
+.rows th { font-weight: normal; color: var(--dim); white-space: nowrap; }
+.rows td { font: 0.92em/1.4 ui-monospace, monospace; white-space: pre-wrap; overflow-wrap: anywhere; }
 """
 
 
@@ -24,10 +21,7 @@ def as_page(modules: Sequence[ModuleInfo]) -> str:
     """The page of `modules`."""
     names = ", ".join(_name(info) for info in modules)
     body = "\n".join(part for info in modules for part in _module(info))
-    return (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f"<title>{text_of(names)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n{body}\n</body>\n</html>"
-    )
+    return as_document(f"{names}: kbuildpy info", f"<main>\n{body}\n</main>", style=_STYLE)
 
 
 def _module(info: ModuleInfo) -> Iterable[str]:
@@ -45,19 +39,26 @@ def _module(info: ModuleInfo) -> Iterable[str]:
 
 def _sections(memory: ModuleMemory) -> str:
     rows = [
-        f"<tr><td>{text_of(section.name)}</td><td>{text_of(block.kind)}</td><td>{section.access}</td>"
-        f'<td class="number">{section.offset:#x}</td><td class="number">{section.size}</td>'
-        f"<td>{'freed when init is over' if block.is_freed else 'stays'}</td></tr>"
+        [
+            text_of(section.name),
+            text_of(block.kind),
+            section.access,
+            f"{section.offset:#x}",
+            str(section.size),
+            "freed when init is over" if block.is_freed else "stays",
+        ]
         for block in memory.blocks
         for section in block.sections
     ]
-    head = "<tr><th>section</th><th>memory</th><th>access</th><th>offset</th><th>bytes</th><th></th></tr>"
-    return f"<details><summary>{len(rows)} sections</summary><table>{head}\n" + "\n".join(rows) + "</table></details>"
+    head = ["section", "memory", "access", "offset", "bytes", "after init"]
+    return f"<details><summary>{len(rows)} sections</summary>{table_of(head, rows, numbers=(3, 4))}</details>"
 
 
 def _table(rows: Iterable[tuple[str, str]]) -> str:
-    cells = (f"<tr><th>{text_of(name)}</th><td>{_lines(value)}</td></tr>" for name, value in rows)
-    return "<table>\n" + "\n".join(cells) + "\n</table>"
+    # (an empty heading is one to a screen reader, too)
+    heads = ((f'<th scope="row">{text_of(name)}</th>' if name else "<td></td>", value) for name, value in rows)
+    cells = (f"<tr>{head}<td>{_lines(value)}</td></tr>" for head, value in heads)
+    return '<div class="wide" ' + FOCUSABLE + '><table class="rows">\n' + "\n".join(cells) + "\n</table></div>"
 
 
 def _lines(value: str) -> str:

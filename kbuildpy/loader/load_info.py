@@ -103,6 +103,8 @@ class LoadInfo(ModuleFile):
     on_demand: bool = True
     """Whether one of the kernel's own modules counts as loaded if the module needs a symbol of it, as with modprobe."""
 
+    called: str = ""
+    """The function that load_module() called last; `stage` may be one that it calls in turn. Set before each stage."""
     signature: Signature = NOT_SIGNED
     """Set by `module_sig_check`."""
     name: str | None = None

@@ -101,7 +101,7 @@ def run(info: LoadInfo, stages: Iterable[NamedStage]) -> Refusal | Undefined | N
     """Run `stages`; return what ended them, None if none did."""
     try:
         for name, stage in stages:
-            info.stage = name
+            info.stage = info.called = name
             stage(info)
     except (Refusal, Undefined) as end:
         return end
@@ -131,6 +131,7 @@ def result(info: LoadInfo, file: str, end: Refusal | Undefined | None) -> tuple[
         exports=tuple(info.exports),
         size=size,
         module_taints=letters(info.taints.module),
+        passed=len(stage_names(info)),
     )
     has_init, has_exit = info.struct_functions()
     loaded = Loaded(
@@ -149,10 +150,20 @@ def result(info: LoadInfo, file: str, end: Refusal | Undefined | None) -> tuple[
 def before_symbols(info: LoadInfo) -> tuple[NamedStage, ...]:
     """Return the stages before symbols are resolved."""
     stages = _EARLY if info.kernel.version >= since.EARLY_MOD_CHECK else _LATE
-    return (("module_decompress", module_decompress), *stages) if info.packed else stages
+    return (_DECOMPRESS, *stages) if info.packed else stages
+
+
+def stage_names(info: LoadInfo) -> tuple[str, ...]:
+    """Return the names of all stages, in their order; one of `STAGE_LISTS`."""
+    return _names(before_symbols(info))
+
+
+def _names(before: Iterable[NamedStage]) -> tuple[str, ...]:
+    return tuple(name for name, _ in (*before, SYMBOLS, *AFTER_SYMBOLS))
 
 
 def _verdict(info: LoadInfo, file: str) -> Verdict:
+    stages = stage_names(info)
     return Verdict(
         file=file,
         kernel=info.kernel.release,
@@ -163,6 +174,8 @@ def _verdict(info: LoadInfo, file: str) -> Verdict:
         lines=tuple(info.journal.lines),
         sections=info.layout.placed,
         memory=info.layout.sizes,
+        stages=stages,
+        passed=stages.index(info.called),
     )
 
 
@@ -317,3 +330,8 @@ _EARLY: tuple[NamedStage, ...] = (
     ("check_export_symbol_versions", check_export_sections),
     ("setup_modinfo", setup_modinfo),
 )
+_DECOMPRESS: NamedStage = ("module_decompress", module_decompress)
+STAGE_LISTS: tuple[tuple[str, ...], ...] = tuple(
+    _names(before) for stages in (_EARLY, _LATE) for before in (stages, (_DECOMPRESS, *stages))
+)
+"""The names of the stages, in their order, for each kind of kernel and file."""

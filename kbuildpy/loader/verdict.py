@@ -16,6 +16,9 @@ from typing import NamedTuple
 
 from kbuildpy.loader.facts import Unchecked
 
+PASSED, ENDED, NOT_REACHED = "passed", "ended", "not reached"
+"""What became of a module in a stage."""
+
 
 class Refusal(Exception):
     """The kernel refuses the module in `stage` with `errno` (its name), and logs `line` (None: it logs nothing)."""
@@ -108,8 +111,18 @@ class Verdict:
     """The sections that are kept in memory."""
     memory: Mapping[str, int] = field(default_factory=dict)
     """Bytes of each type of memory."""
+    stages: tuple[str, ...] = ()
+    """The functions that the kernel's load_module() calls, in their order; () for a file that cannot be read."""
+    passed: int = 0
+    """How many of the `stages` the module has passed. The next one, if there is one, ended the loading."""
     readable: bool = True
     """Whether the file was judged at all: False for one that cannot be read."""
+
+    @property
+    def passage(self) -> tuple[tuple[str, str], ...]:
+        """Each of the `stages`, and what became of the module there: `PASSED`, `ENDED` or `NOT_REACHED`."""
+        words = [PASSED] * self.passed + [ENDED] + [NOT_REACHED] * len(self.stages)
+        return tuple(zip(self.stages, words, strict=False))
 
     def to_json(self) -> dict[str, object]:
         """Return the object that `--format json` prints for the verdict."""
@@ -133,4 +146,5 @@ class Verdict:
             "size": self.size,
             "memory": dict(self.memory),
             "sections": [[item.section, item.memory, item.offset, item.size] for item in self.sections],
+            "stages": [list(item) for item in self.passage],
         }

@@ -49,6 +49,8 @@ class KbuildAction(SCons.Action._ActionAction):  # type: ignore[misc]
     """How long it has taken."""
     reason: Callable[[Any], str]
     """Why a target is made, for the line that is printed; empty for nothing."""
+    why: Callable[[Any], str]
+    """The same, for a trace; `reason` is empty where it is not to be printed."""
     headers: Callable[[], list[Any]]
     """The nodes that the targets depend on besides their sources; asked again whenever a source was made."""
 
@@ -62,7 +64,7 @@ class KbuildAction(SCons.Action._ActionAction):  # type: ignore[misc]
         self.begin = lambda: None
         self.recipe = None
         self.seconds = 0.0
-        self.reason = lambda node: ""
+        self.reason = self.why = lambda node: ""
         self.headers = list
 
     def __str__(self) -> str:

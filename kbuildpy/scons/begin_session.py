@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import atexit
 import gc
+import time
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,15 @@ def session_of(env: Any) -> Session:
     return session
 
 
+def begin_trace(session: Session, files: Iterable[Path], *, began_ns: int) -> None:
+    """Let the run of `session`, which began at `began_ns`, be traced into `files`. Raises `UsageError` for files that
+    cannot be written."""
+    from kbuildpy.scons.trace_build import TraceInProgress  # (slow, and seldom)
+
+    session.trace = TraceInProgress(files, began_ns=began_ns)
+    session.trace.listen()
+
+
 def _begin(env: Any) -> Session:
     take_pin()
     session = Session(
@@ -36,6 +47,9 @@ def _begin(env: Any) -> Session:
         removes=is_cleaning(env) and not is_dry_run(env),
         unread_arguments={name for name in ARGUMENTS if is_kbuild_name(name) and name not in KNOWN_NAMES},
     )
+    traced = str(ARGUMENTS.get("KBUILD_TRACE", "")).split()
+    if traced and not (is_cleaning(env) or is_dry_run(env)):
+        begin_trace(session, map(Path, traced), began_ns=time.time_ns())
     interrupts.watch()
     atexit.register(gc.freeze)  # (called after what follows: the end of the process then collects no garbage)
     atexit.register(partial(end_session, session))

@@ -45,6 +45,8 @@ class BuildRequest(NamedTuple):
     """The address of a shared cache; "" for none."""
     cache_key: str = ""
     """The file of the key of that; "" for none."""
+    traces: Sequence[Path] = ()
+    """Files (absolute) to write a trace of the build into."""
 
     @property
     def cleans(self) -> bool:

@@ -19,6 +19,8 @@ def end_session(session: Session) -> None:
     if ARGUMENTS and session.groups and (session.unread_arguments or not KNOWN_NAMES.issuperset(ARGUMENTS)):
         warn_at_the_end(session, ARGUMENTS)
     interrupts.tell()
+    if session.trace is not None:
+        session.trace.end_trace()
     for project in session.projects.values():
         if not project.read_only:
             project.headers.save()

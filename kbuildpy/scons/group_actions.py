@@ -23,8 +23,9 @@ def attach(group: Group, targets: Sequence[Any], sources: Sequence[Any], action:
     """
     bind(group.project.env, targets, sources, action, executor=ImplicitExecutor)
     action.whose = group.whose
+    action.why = functools.partial(_reason, group, action)
     if group.project.tells_reasons:
-        action.reason = functools.partial(_reason, group, action)
+        action.reason = action.why
     action.begin = group.unfinished.begin
     group.unfinished.remove_unknown(targets)
     for target in targets:
@@ -57,7 +58,7 @@ def command_action(
 
 
 def _reason(group: Group, action: KbuildAction, node: Any) -> str:
-    from kbuildpy.scons.group_reasons import reason_in_group  # (slow, and for V=2 only)
+    from kbuildpy.scons.group_reasons import reason_in_group  # (slow, and for V=2 and traces only)
 
     return reason_in_group(group, action, node)
 

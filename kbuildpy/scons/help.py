@@ -23,6 +23,7 @@ Kernel modules; variables as make and Kbuild know them:
   CHECK=0               do not check whether the kernel would load the modules
   FAST=1                precompiled headers: sooner, but not Kbuild's bytes
   COVERAGE=1            instrumented modules, for scons run, in an output directory of their own
+  KBUILD_TRACE=FILE     write what happened when: FILE.json for Perfetto, FILE.html or FILE.svg
   INSTALL_MOD_PATH= INSTALL_MOD_DIR= INSTALL_MOD_STRIP=1  where and how modules are installed
 Of the environment:
   KBUILD_SIGN_PIN       the passphrase of the key that signs

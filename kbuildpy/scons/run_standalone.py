@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import SCons.Script.Main
 from SCons.Script.SConscript import global_exports
@@ -22,7 +22,7 @@ from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.say import complain, say
 from kbuildpy.scons import interrupts
 from kbuildpy.scons.actions import of_os_error, print_error
-from kbuildpy.scons.begin_session import session_of
+from kbuildpy.scons.begin_session import begin_trace, session_of
 from kbuildpy.scons.build_request import PROBES_FILE, BuildRequest
 from kbuildpy.scons.cache import use_shared_cache
 from kbuildpy.scons.cleaning import remove_empty_below
@@ -34,6 +34,9 @@ from kbuildpy.scons.keep_compile_commands import keep_compile_commands
 from kbuildpy.scons.note_finished import RunInProgress
 from kbuildpy.scons.outcomes import as_json, as_table, build_outcomes
 
+if TYPE_CHECKING:
+    from kbuildpy.scons.trace_build import TraceInProgress
+
 _SCONSTRUCT = Path(__file__).resolve().parent / "standalone.scons"
 
 
@@ -44,6 +47,8 @@ class StandaloneBuild:
     """The call of `kbuildpy build`."""
     early: EarlyCompilers
     """What has compiled edited sources already."""
+    began_ns: int
+    """When the call began."""
     groups: list[Group]
     """The groups that were declared."""
     empty: list[KbuildError]
@@ -51,9 +56,14 @@ class StandaloneBuild:
     refused: int
     """The exit status for a kernel for which nothing could be declared; 0 if there is no such kernel."""
 
-    def __init__(self, request: BuildRequest, early: EarlyCompilers) -> None:
+    trace: TraceInProgress | None
+    """Notes what happens when; None: nothing does."""
+
+    def __init__(self, request: BuildRequest, early: EarlyCompilers, began_ns: int) -> None:
         self.request = request
         self.early = early
+        self.began_ns = began_ns
+        self.trace = None
         self.groups = []
         self.empty = []
         self.refused = 0
@@ -83,7 +93,7 @@ def run_scons(
     run = RunInProgress(request, key, began_ns=began_ns) if key else None
     if run is not None:
         atexit.register(run.end)  # (SCons' own, and the end of the session, come before)
-    build = StandaloneBuild(request, early)
+    build = StandaloneBuild(request, early, began_ns)
     global_exports["build"] = build  # as SCons' Export() does
     os.chdir(request.directory)
     # (SCons puts the options in it before ours: -c and -n are not what this build was called with)
@@ -102,6 +112,8 @@ def run_scons(
         _tell(build, results)
     # (an error before the build began has a status of its own)
     status = build.refused or _status(code)
+    if build.trace is not None and not build.trace.end_trace():
+        status = max(status, 1)
     status = status if request.cleans else max(status, _report_empty(build.empty, allowed=allow_empty))
     if run is not None:
         run.groups, run.succeeded = build.groups, status == 0
@@ -114,6 +126,8 @@ def declare(env: Any, build: StandaloneBuild) -> None:
     several = len(request.trees) > 1
     session_of(env).builds_for_several = several
     session_of(env).early = build.early
+    if request.traces:
+        _begin_trace(env, build)
     if request.cache and not request.cleans:
         first = not (request.dry or any(folder.exists() for folder in request.folders))
         use_shared_cache(env, request.cache, key_file=request.cache_key, soon=first)
@@ -137,6 +151,17 @@ def declare(env: Any, build: StandaloneBuild) -> None:
     # (nothing depends on it; SCons would read all modules for its signature)
     alias.get_contents = bytes
     env.Default(alias)
+
+
+def _begin_trace(env: Any, build: StandaloneBuild) -> None:
+    try:
+        begin_trace(session_of(env), build.request.traces, began_ns=build.began_ns)
+    except (KbuildError, OSError) as error:
+        failure = of_os_error(error, where="the trace") if isinstance(error, OSError) else error
+        print_error(failure)
+        build.refused = failure.status
+        raise SystemExit(failure.status) from error
+    build.trace = session_of(env).trace
 
 
 def _keep_compile_commands(build: StandaloneBuild) -> None:

@@ -26,6 +26,7 @@ from kbuildpy.scons.project import KernelProject
 
 if TYPE_CHECKING:
     from kbuildpy.kernel.installing import InstallRules
+    from kbuildpy.scons.trace_build import TraceInProgress
 
 _FAST = "kbuildpy: FAST=1: objects are not byte for byte make's; leave it out of a release"
 
@@ -62,6 +63,8 @@ class Session:
     """The probes that were declared for a project (`probed.ProjectProbes`)."""
     instruments: dict[KernelProject, Any]
     """What instrumented modules of a project are built with (`instruments.Instruments`)."""
+    trace: TraceInProgress | None
+    """Notes what happens when; None: nothing does."""
     hidden: dict[str, list[Any]]
     """The nodes that are not built by default, by their output directory."""
 
@@ -81,6 +84,7 @@ class Session:
         self.install_rules = {}
         self.signers = {}
         self.early = None
+        self.trace = None
         self.probes = {}
         self.instruments = {}
         self._trees: dict[tuple[str, str], KernelTree] = {}

@@ -41,6 +41,7 @@ def build_directory(
     coverage: bool = False,
     cache: str = "",
     cache_key: str = "",
+    traces: Sequence[Path] = (),
 ) -> int:
     """Build every module of the Kbuild file in `directory` for `kernels`, into `out`/RELEASE; the exit status.
 
@@ -49,7 +50,8 @@ def build_directory(
     kernel. `targets` are single targets (paths below the directory) to make in place of all modules.
     `cache` is the address of a shared cache, and `cache_key` the file of its key; "" for none.
     `compile_commands` is a file to write compile commands for editors to, by this build and the next ones. With
-    `coverage` the modules are instrumented, and go to another place (`instrumented_place`).
+    `coverage` the modules are instrumented, and go to another place (`instrumented_place`). `traces` are files to write
+    a trace of the build into.
     Raises `KbuildError`.
     """
     check_directory_name(directory)
@@ -67,7 +69,7 @@ def build_directory(
     below = [target_below(physical, word, base=physical) for word in targets]
     request = BuildRequest(physical, str(directory), place, trees, given, jobs, options, below, compile_commands)
     folders = output_folders(place, trees)
-    request = request._replace(folders=folders, cache=cache, cache_key=cache_key)
+    request = request._replace(folders=folders, cache=cache, cache_key=cache_key, traces=traces)
     began_ns = time.time_ns()
     if not (request.dry or request.cleans):
         request.state.mkdir(parents=True, exist_ok=True)
@@ -91,7 +93,8 @@ def build_directory(
 
 def _asks_for_modules_alone(request: BuildRequest) -> bool:
     """Whether `request` asks for no more than the modules."""
-    return not (request.dry or request.cleans or request.targets or request.compile_commands)
+    # (a trace is of SCons' tasks: one of early compilers, or of a build that looks at files only, would be empty)
+    return not (request.dry or request.cleans or request.targets or request.compile_commands or request.traces)
 
 
 def _is_finished(request: BuildRequest, key: str) -> bool:

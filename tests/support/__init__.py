@@ -27,6 +27,7 @@
 | what a guest does: loads modules, makes system calls, adds keys | `loading`, `system_calls`, `added_keys` |
 | functions and lines by addr2line; clangd's answers; preprocessed sources | `addr2line`, `clangd`, `preprocessed` |
 | a module for coverage, with mistakes in its error paths | `covered_module` |
+| pages and pictures, parsed, and shown by a browser | `standalone_pages` |
 | probes of other projects, and what their scripts answer | `conftests` |
 | Debian's dkms, as a peer; the trees of DKMS without a kernel | `dkms_peer`, `dkms_trees` |
 | a system that refuses namespaces | `no_namespaces` |

@@ -79,7 +79,7 @@ def test_kept_facts_say_what_the_kernel_has_warned_of() -> None:
     info.kernel = replace(info.kernel, wants_every_version=False)
     check_modstruct_version(info)
     state = json.loads(json.dumps(state_of(info)))
-    again, ended = run_again(state, Places(([], {})), info.kernel, NO_MODULES, "")
+    again, ended = run_again(state, Places(([], {})), info.kernel, NO_MODULES, "", packed=b"")
     assert ended is None
     assert again.journal.lines == ["m: no symbol version for module_layout"]
 

@@ -14,13 +14,14 @@ from typing import Any
 
 from kbuildpy.loader.facts import Fact, Unchecked
 from kbuildpy.loader.kept.watch import RELEASE, Unwatched
+from kbuildpy.loader.load_module import STAGE_LISTS
 from kbuildpy.loader.loaded import Loaded, ModuleExport
 from kbuildpy.loader.verdict import Placed, Verdict
 
 Json = dict[str, Any]
 
 _SHORT = Verdict(file="", kernel=RELEASE, name="", accepted=False)
-_APART = frozenset({"file", "kernel", "sections", "memory", "unchecked", "excludes", "readable"})
+_APART = frozenset({"file", "kernel", "sections", "memory", "unchecked", "excludes", "readable", "stages"})
 _PLAIN = tuple(field.name for field in fields(Verdict) if field.name not in _APART)
 _TUPLES = ("requires", "lines", "warnings", "exports")
 _LOADED = tuple(field.name for field in fields(Loaded))
@@ -46,6 +47,7 @@ def verdict_to_json(verdict: Verdict) -> Json:
     value: Json = {name: getattr(verdict, name) for name in _PLAIN}
     value = {name: item for name, item in value.items() if item != getattr(_SHORT, name)}
     value["unchecked"] = unchecked_to_json(verdict.unchecked)
+    value["stages"] = STAGE_LISTS.index(verdict.stages)
     named = json.dumps([item for name, item in value.items() if name != "hint"])
     if json.dumps(RELEASE)[1:-1] in named or verdict.excludes:
         raise Unwatched("the release")
@@ -53,8 +55,8 @@ def verdict_to_json(verdict: Verdict) -> Json:
 
 
 def verdict_from_json(value: Json, places: Places, *, file: str, kernel: str) -> Verdict:
-    """Return the verdict on `file` by the release `kernel`. Raises KeyError, TypeError or ValueError for a value that
-    `verdict_to_json` did not return."""
+    """Return the verdict on `file` by the release `kernel`. Raises KeyError, IndexError, TypeError or ValueError for a
+    value that `verdict_to_json` did not return."""
     found = {name: value[name] for name in _PLAIN if name in value}
     for name in _TUPLES:
         if name in found:
@@ -67,6 +69,7 @@ def verdict_from_json(value: Json, places: Places, *, file: str, kernel: str) ->
         sections=places.sections,
         memory=places.sizes,
         unchecked=unchecked_from_json(value["unchecked"]),
+        stages=STAGE_LISTS[value["stages"]],
         **{"accepted": False, "name": "", **found},
     )
 

@@ -130,6 +130,7 @@ def _find(module: ModuleOnDisk, facts: Facts, answers: Answers, modules: Modules
             watched_kernel(answers, asked),
             watched_modules(modules, asked),
             args,
+            packed=module.head,
         )
         if end is None:
             return None

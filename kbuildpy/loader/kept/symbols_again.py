@@ -59,10 +59,11 @@ def state_of(info: LoadInfo) -> State | None:
 
 
 def run_again(
-    state: State, places: Places, kernel: LoaderKernel, modules: Modules, args: str
+    state: State, places: Places, kernel: LoaderKernel, modules: Modules, args: str, *, packed: bytes
 ) -> tuple[LoadInfo, Refusal | Undefined | None]:
-    """Resolve the symbols of the module in `state`; return its state after the stage, and what ended it."""
-    info = begin(b"", kernel, modules, args)
+    """Resolve the symbols of the module in `state`; return its state after the stage, and what ended it. `packed` is
+    that of `begin`."""
+    info = begin(b"", kernel, modules, args, packed=packed)
     info.name, info.mod_name = state["name"], state["mod_name"]
     module, of_kernel = state["taints"]
     info.taints = Taints(set(module), set(of_kernel))
