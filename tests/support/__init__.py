@@ -39,6 +39,7 @@
 | `kbuildpy run`: its answer; what a guest would have said | `guest_runs`, `guest_logs` |
 | servers of shared caches, good and bad | `cache_servers` |
 | a terminal; interrupts; a free port; the project's documents | `terminal`, `interrupts`, `free_port`, `documents` |
+| a browser without a window; a tutorial's commands | `browser`, `console_blocks` |
 
 A helper that compares with an oracle and fails the test is called `assert_...`.
 """

@@ -9,7 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 _AT_THE_ROOT = ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")
 DOCUMENTS = tuple(
-    sorted([*(ROOT / name for name in _AT_THE_ROOT), ROOT / "tests/README.md", *(ROOT / "docs").glob("*.md")])
+    sorted([*(ROOT / name for name in _AT_THE_ROOT), ROOT / "tests/README.md", *(ROOT / "docs").rglob("*.md")])
 )
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _PATH = re.compile(r"(?:kbuildpy|release|tests|templates|sample_modules|site_scons|docs|\.github)/[\w./-]+")

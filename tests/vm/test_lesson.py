@@ -3,18 +3,15 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from kbuildpy.kernel.chosen import Need
 from kbuildpy.kernel.resolve import resolve_one
-from kbuildpy.run import run
+from tests.support.console_blocks import console_steps, output_pattern, own_programs, what_it_prints
 from tests.support.kernel_trees import trees
 from tests.support.packages import newer_kernel
 from tests.support.samples import SAMPLES
@@ -22,22 +19,9 @@ from tests.support.samples import SAMPLES
 pytestmark = pytest.mark.vm
 
 
-def steps() -> Iterator[tuple[str, str]]:
-    """Each command of the lesson and what it prints, by `...` for anything (in a line, or of lines)."""
-    for block in re.findall(r"^```\n(.*?)^```$", (SAMPLES / "README.md").read_text(), re.DOTALL | re.MULTILINE):
-        for step in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
-            command, _, output = step.partition("\n")
-            yield command, output
-
-
-STEPS = list(steps())
+STEPS = list(console_steps(SAMPLES / "README.md"))
 FIRST = next(command for command, _ in STEPS if command.startswith("kbuildpy run "))
 """Every boot but this one is in the sweep; what goes wrong in a boot does so in other tests as well."""
-
-
-def as_pattern(output: str) -> str:
-    lines = [r"(?:.*\n)*?" if line == "..." else f"{re.escape(line)}\n" for line in output.splitlines()]
-    return "".join(lines).replace(re.escape("..."), ".*")
 
 
 @pytest.fixture(scope="module")
@@ -50,11 +34,12 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (found.parent / "other-kernel").symlink_to(other.objects)
     order = next(output for command, output in STEPS if command == "cat order.txt")
     (found / "order.txt").write_text(order.replace("...", default.release))
-    programs = found.parent / "bin"
-    programs.mkdir()
-    (programs / "kbuildpy").write_text(f'#!/bin/sh\nexec {sys.executable} -m kbuildpy "$@"\n')
-    (programs / "kbuildpy").chmod(0o755)
     return found
+
+
+@pytest.fixture(scope="module")
+def environ(place: Path) -> dict[str, str]:
+    return own_programs(place.parent / "bin")
 
 
 def test_the_lesson_has_steps() -> None:
@@ -70,9 +55,7 @@ def test_the_lesson_has_steps() -> None:
         for number, (command, _) in enumerate(STEPS)
     ],
 )
-def test_the_lesson_shows_what_it_says(number: int, place: Path) -> None:
+def test_the_lesson_shows_what_it_says(number: int, place: Path, environ: dict[str, str]) -> None:
     command, expected = STEPS[number]
-    environ = {**os.environ, "PATH": f"{place.parent / 'bin'}:{os.environ['PATH']}"}
-    done = run(["sh", "-c", f"{{ {command}; }} 2>&1"], cwd=place, env=environ, check=False, timeout=300)
-    said = done.stdout.decode(errors="replace")
-    assert re.fullmatch(as_pattern(expected), said), said
+    said = what_it_prints(command, place, environ)
+    assert re.fullmatch(output_pattern(expected), said), said

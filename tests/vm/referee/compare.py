@@ -104,19 +104,25 @@ def defined(cases: Sequence[Case], kernel: LoaderKernel) -> tuple[list[Case], li
     """The cases that a kernel may be asked of, and those that it does not check, with what we say to them."""
     asked, unchecked = [], []
     for case in cases:
-        last: Verdict | None = None
-        modules = Modules()
-        for step in steps_of([case]):
-            if isinstance(step, Load):
-                last, modules = _predict(step, kernel, modules)
-                if is_undefined(last):
-                    break
-        assert last is not None
-        if is_undefined(last):
-            unchecked.append((case, last))
+        verdict = judged(case, kernel)
+        if is_undefined(verdict):
+            unchecked.append((case, verdict))
         else:
             asked.append(case)
     return asked, unchecked
+
+
+def judged(case: Case, kernel: LoaderKernel) -> Verdict:
+    """What we say of the module of `case`, or, where that is undefined, of one that it needs, alone in a kernel."""
+    last: Verdict | None = None
+    modules = Modules()
+    for step in steps_of([case]):
+        if isinstance(step, Load):
+            last, modules = _predict(step, kernel, modules)
+            if is_undefined(last):
+                break
+    assert last is not None
+    return last
 
 
 def compare(boots: Iterable[Boot], kernel: LoaderKernel, *, judge: Judging = load_module) -> list[Comparison]:

@@ -13,22 +13,25 @@ from pathlib import Path
 
 import pytest
 
+from docs.site.examples import read_examples
 from kbuildpy.kernel.find_image import image_of_tree
 from kbuildpy.kernel.open_tree import open_tree
 from kbuildpy.loader.verdict import Verdict
+from tests.support.documents import ROOT
 from tests.support.guest_kernels import boots_x86_64, image_of, one_of, tree_called
 from tests.support.kernel_trees import swept
 from tests.support.packages import NEWEST
 from tests.vm.referee.bases import build_bases
 from tests.vm.referee.cases import Bases, Case
 from tests.vm.referee.checks import UNSEEN, messages_of, pattern
-from tests.vm.referee.compare import EXCUSES, PLACES, Comparison, compare, defined
+from tests.vm.referee.compare import EXCUSES, PLACES, Comparison, compare, defined, judged
 from tests.vm.referee.damage import damages, second_damages
 from tests.vm.referee.guest import Boot, ask
 from tests.vm.referee.kernels import PARAMETERS, loader_kernel
 from tests.vm.referee.mutations import mutations
 from tests.vm.referee.silent import SILENT
 from tests.vm.referee.sweep import DIFFERENT, sweep
+from tests.vm.referee.write_examples import cases_with_examples, examples_of
 
 BUILT_HERE = [Path(place) for place in os.environ.get("KBUILDPY_REFEREE_TREES", "").split(":") if place]
 """Trees of kernels that were built here, by gcc."""
@@ -99,6 +102,19 @@ def test_every_message_of_the_loader_is_provoked(match: Match) -> None:
     assert len(messages) > 50
     unheard = [message for message in messages if not any(map(pattern(message).fullmatch, log))]
     assert [message for message in unheard if message not in UNSEEN] == []
+
+
+def test_the_examples_of_the_reference_are_what_is_said(match: Match) -> None:
+    kernel = loader_kernel(match.bases.tree, image_of(match.bases.tree))
+    cases = {case.name: case for case in cases_with_examples(match.bases)}
+    examples = [example for example in read_examples(ROOT) if example.kernel == match.line]
+    assert examples
+    wrong = [
+        example
+        for example in examples
+        if example not in examples_of(match.line, cases[example.case], judged(cases[example.case], kernel))
+    ]
+    assert wrong == [], "python -m tests.vm.referee.write_examples"
 
 
 @pytest.mark.parametrize("check", SILENT)

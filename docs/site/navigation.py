@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The pages of the site in their order. Sphinx warns of a page that is not here."""
+
+from __future__ import annotations
+
+from docs.site.message_pages import FOLDER as LOADER_MESSAGES
+
+SECTIONS = {
+    "Start": ("README", "docs/tutorial"),
+    "How to": (
+        "docs/how-to/existing-project",
+        "docs/how-to/many-kernels",
+        "docs/how-to/dkms-and-back",
+        "docs/how-to/release-key-in-hardware",
+        "docs/how-to/delegated-keys",
+        "docs/how-to/secure-boot",
+        "docs/how-to/continuous-integration",
+        "docs/how-to/editor",
+        "docs/how-to/debug-an-oops",
+        "docs/how-to/sanitizers",
+        "docs/how-to/rust",
+        "docs/how-to/cross-build",
+        "docs/how-to/farm",
+        "docs/how-to/port-to-a-new-kernel",
+    ),
+    "Reference": (
+        "docs/reference",
+        "docs/reference/commands/index",
+        "docs/reference/builders",
+        "docs/reference/variables",
+        "docs/reference/exit-statuses",
+        "docs/json",
+        "docs/reference/templates",
+        f"{LOADER_MESSAGES}/index",
+        "docs/kernel-versions",
+        "docs/trees",
+    ),
+    "By task": (
+        "docs/new",
+        "docs/build",
+        "docs/probes",
+        "docs/rust",
+        "docs/lint",
+        "docs/check",
+        "docs/info",
+        "docs/which",
+        "docs/abi",
+        "docs/run",
+        "docs/coverage",
+        "docs/decode",
+        "docs/debug",
+        "docs/sign-and-install",
+        "docs/proof",
+        "docs/package",
+        "docs/dkms",
+        "docs/kernels",
+        "docs/kernel-build",
+        "docs/matrix",
+        "docs/cache",
+    ),
+    "Explanations": (
+        "docs/explanations/pipeline",
+        "docs/explanations/the-plan",
+        "docs/explanations/the-same-bytes",
+        "docs/explanations/what-a-verdict-is-worth",
+        "docs/explanations/security-model",
+        "docs/explanations/what-is-not-proved",
+        "docs/comparisons",
+    ),
+    "The project": (
+        "CONTRIBUTING",
+        "docs/architecture",
+        "tests/README",
+        "sample_modules/README",
+        "CHANGELOG",
+        "SECURITY",
+        "docs/releasing",
+    ),
+}
+"""The headings of the navigation, and the pages below each, without their endings."""
