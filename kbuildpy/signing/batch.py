@@ -215,8 +215,8 @@ def _sign_file(path: Path, signer: Signer, job: _Job) -> SignedFile:
         if job.prepare is not None:
             before = job.prepare(before, path)
         after = sign_module(before, signer, replace=job.replace)
-        # (of a module that is signed here, only a signature beside it is of interest)
-        signed = split_signature(after or before) if after is None or job.beside else None
+        # (also of what was signed just now: a kernel refuses it if nothing was there to sign)
+        signed = split_signature(after or before)
         # (what can fail comes first: nothing is written then)
         packed = None if after is None else _like(path, whole, after, job.pack)
         line = None
