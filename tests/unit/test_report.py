@@ -97,6 +97,13 @@ def planted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+@pytest.fixture
+def quick(planted: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """`planted`, where no program is asked for its version."""
+    monkeypatch.setattr("kbuildpy.report.gather.versions", lambda **_: "no versions\n")
+    return planted
+
+
 def test_nothing_that_was_planted_is_in_a_byte_of_the_archive(planted: Path) -> None:
     text = "\n".join([*LINES, str(planted / "drv.c"), *(f"{name}={value}" for name, value in os.environ.items())])
     (planted / "SConstruct").write_text(f"print({text!r})\nraise SystemExit(3)\n")
@@ -154,21 +161,21 @@ def test_texts_of_a_configuration_are_not_told(tmp_path: Path) -> None:
     assert "CONFIG_CC_VERSION_TEXT=gcc 12.2.0" in told
 
 
-def test_a_failure_is_noted_for_its_user_only_without_what_is_private(planted: Path) -> None:
-    failing = call("check", planted / "acme.ko", "--cert", planted / "acme-cert.pem", cwd=planted)
+def test_a_failure_is_noted_for_its_user_only_without_what_is_private(quick: Path) -> None:
+    failing = call("check", quick / "acme.ko", "--cert", quick / "acme-cert.pem", cwd=quick)
     assert failing.returncode != 0
-    words = ["sign", "x.ko", "--key", f"{planted}/acme.pem", "KBUILD_SIGN_PIN=plain-secret"]
-    note_failure(words, 1, message="\n".join(LINES), hint=str(planted))
+    words = ["sign", "x.ko", "--key", f"{quick}/acme.pem", "KBUILD_SIGN_PIN=plain-secret"]
+    note_failure(words, 1, message="\n".join(LINES), hint=str(quick))
     folder = Path(os.environ["KBUILDPY_CACHE"]) / "failures"
     notes = list(folder.iterdir())
     assert {stat.S_IMODE(path.stat().st_mode) for path in (folder, *notes)} == {0o700, 0o600}
     everything = b"".join(path.read_bytes() for path in notes).lower()
     assert [word for word in PLANTED if word.lower().encode() in everything] == []
     assert last_failures()[0].command.startswith("kbuildpy sign x.ko --key")
-    done = call("report", "--last", "-o", "last.tar.xz", "--yes", "-q", cwd=planted)
+    done = call("report", "--last", "-o", "last.tar.xz", "--yes", "-q", cwd=quick)
     assert (done.returncode, done.text) == (0, "last.tar.xz\n")
-    assert found_in(planted / "last.tar.xz") == []
-    told = json.loads(contents_of(planted / "last.tar.xz")["kbuildpy-report/failures.json"])
+    assert found_in(quick / "last.tar.xz") == []
+    told = json.loads(contents_of(quick / "last.tar.xz")["kbuildpy-report/failures.json"])
     assert [each["status"] for each in told] == [1, failing.returncode][: len(told)]
 
 
@@ -182,10 +189,10 @@ def test_only_a_command_that_fails_leaves_a_note_and_only_the_last_five_stay(pla
         note_failure(["check", f"{number}.ko"], 1)
     assert [each.command for each in last_failures()] == [f"kbuildpy check {number}.ko" for number in (7, 6, 5, 4, 3)]
     (planted / "bad.ko").write_bytes(b"bad")
-    assert call("check", "bad.ko", cwd=planted, KBUILDPY_FAILURES="0").returncode == 1
+    assert call("info", "bad.ko", cwd=planted, KBUILDPY_FAILURES="0").returncode == 1
     assert len(last_failures()) == 5 and last_failures()[0].command.endswith("7.ko")
-    assert call("check", "bad.ko", cwd=planted).returncode == 1
-    assert last_failures()[0].command == "kbuildpy check bad.ko"
+    assert call("info", "bad.ko", cwd=planted).returncode == 1
+    assert last_failures()[0].command == "kbuildpy info bad.ko"
 
 
 def test_a_defect_is_noted_with_its_traceback(planted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -199,20 +206,20 @@ def test_a_defect_is_noted_with_its_traceback(planted: Path, monkeypatch: pytest
     assert "ZeroDivisionError: a defect" in failure.message and "in broken" in failure.message
 
 
-def test_shows_what_is_in_it_and_writes_nothing_unless_it_is_told_to(planted: Path) -> None:
+def test_shows_what_is_in_it_and_writes_nothing_unless_it_is_told_to(quick: Path) -> None:
     note_failure(["check", "a.ko"], 1, message="it was refused")
-    asked = call("report", "--last", "-o", "r.tar.xz", cwd=planted)
+    asked = call("report", "--last", "-o", "r.tar.xz", cwd=quick)
     assert asked.returncode == 2 and "--yes" in asked.error_text
     assert "failures.json" in asked.text and "Replaced: " in asked.text
-    shown = call("report", "--last", "-n", "-o", "r.tar.xz", cwd=planted)
+    shown = call("report", "--last", "-n", "-o", "r.tar.xz", cwd=quick)
     assert shown.returncode == 0 and "it was refused" in shown.text
-    assert not (planted / "r.tar.xz").exists()
-    assert call("report", "--last", "-o", "r.tar.xz", "--yes", cwd=planted).returncode == 0
-    before = (planted / "r.tar.xz").read_bytes()
-    again = call("report", "--last", "-o", "r.tar.xz", "--yes", cwd=planted)
+    assert not (quick / "r.tar.xz").exists()
+    assert call("report", "--last", "-o", "r.tar.xz", "--yes", cwd=quick).returncode == 0
+    before = (quick / "r.tar.xz").read_bytes()
+    again = call("report", "--last", "-o", "r.tar.xz", "--yes", cwd=quick)
     assert again.returncode == 1 and "--force" in again.error_text
-    assert (planted / "r.tar.xz").read_bytes() == before
-    assert call("report", "--last", "-o", "r.tar.xz", "--yes", "--force", cwd=planted).returncode == 0
+    assert (quick / "r.tar.xz").read_bytes() == before
+    assert call("report", "--last", "-o", "r.tar.xz", "--yes", "--force", cwd=quick).returncode == 0
 
 
 def test_on_a_terminal_it_asks_and_takes_no_for_an_answer(planted: Path) -> None:
@@ -229,21 +236,21 @@ def test_on_a_terminal_it_asks_and_takes_no_for_an_answer(planted: Path) -> None
         assert (planted / f"{answer}.tar.xz").exists() is written
 
 
-def test_a_file_that_names_this_machine_is_refused_unless_it_is_a_text_or_meant(planted: Path) -> None:
-    (planted / "acme.ko").write_bytes(b"\x7fELF\0" + str(planted).encode())
-    (planted / "plain.ko").write_bytes(b"\x7fELF\0\1\2")
-    (planted / "key.txt").write_text(PRIVATE_KEY)
+def test_a_file_that_names_this_machine_is_refused_unless_it_is_a_text_or_meant(quick: Path) -> None:
+    (quick / "acme.ko").write_bytes(b"\x7fELF\0" + str(quick).encode())
+    (quick / "plain.ko").write_bytes(b"\x7fELF\0\1\2")
+    (quick / "key.txt").write_text(PRIVATE_KEY)
     note_failure(["check", "a.ko"], 1)
 
     def included(*words: str) -> int:
-        return call("report", "--last", "-o", "r.tar.xz", "--yes", "--force", *words, cwd=planted).returncode
+        return call("report", "--last", "-o", "r.tar.xz", "--yes", "--force", *words, cwd=quick).returncode
 
     assert included("--include", "acme.ko") == 2
     assert included("--include", "key.txt", "--as-is") == 2
     assert included("--include", "plain.ko") == 0
-    assert contents_of(planted / "r.tar.xz")["kbuildpy-report/included/plain.ko"] == b"\x7fELF\0\1\2"
+    assert contents_of(quick / "r.tar.xz")["kbuildpy-report/included/plain.ko"] == b"\x7fELF\0\1\2"
     assert included("--include", "acme.ko", "--as-is") == 0
-    assert str(planted).encode() in contents_of(planted / "r.tar.xz")["kbuildpy-report/included/acme.ko"]
+    assert str(quick).encode() in contents_of(quick / "r.tar.xz")["kbuildpy-report/included/acme.ko"]
 
 
 @pytest.mark.parametrize(
