@@ -13,6 +13,7 @@ from kbuildpy.kernel.cache import cache_directory
 from kbuildpy.kernel.chosen import ChosenKernel
 from kbuildpy.kernel.fetched import fetched_root
 from kbuildpy.kernel.image import release_without_unpacking
+from kbuildpy.kernel.packages import image_hint
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.printable import printable
 
@@ -45,9 +46,7 @@ def find_kernel_image(release: str, *, root: Path = Path("/")) -> Path:
         return image
     if _is_readable(fetched):
         return fetched
-    raise KbuildError(
-        f"there is no image of kernel {release} here", hint=f"apt-get install linux-image-{shlex.quote(release)}"
-    )
+    raise KbuildError(f"there is no image of kernel {release} here", hint=image_hint(release))
 
 
 def installed_kernel_image(release: str, *, root: Path = Path("/")) -> Path | None:

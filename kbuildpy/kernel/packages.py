@@ -53,6 +53,16 @@ def release_hint(release: str, *, os_release: Path = OS_RELEASE) -> str:
     return f"install the kernel headers of {release}, or name a prepared kernel tree with KDIR"
 
 
+def image_hint(release: str, *, os_release: Path = OS_RELEASE) -> str:
+    """How to install the kernel `release` itself, its image and its modules, as a command."""
+    system = this_system(os_release)
+    if system in (DEBIAN, UBUNTU):
+        return f"apt-get install linux-image-{shlex.quote(release)}"
+    if system is FEDORA:
+        return f"dnf install kernel-core-{shlex.quote(release)} kernel-modules-{shlex.quote(release)}"
+    return f"install the kernel {release}, or name the path of its image"
+
+
 def debug_kernel_hint(release: str, build_id: str = "", *, os_release: Path = OS_RELEASE) -> str:
     """How to get the kernel `release` with debug information; `build_id` is what debuginfod knows it by."""
     system = this_system(os_release)

@@ -22,7 +22,7 @@ from kbuildpy.kernel.find import InstalledTrees, installed_tree, installed_trees
 from kbuildpy.kernel.find_image import ForeignImage, build_call, find_kernel_image, image_of_tree
 from kbuildpy.kernel.installed import installed_image, installed_images
 from kbuildpy.kernel.open_tree import open_tree
-from kbuildpy.kernel.packages import headers_hint, release_hint
+from kbuildpy.kernel.packages import headers_hint, image_hint, release_hint
 from kbuildpy.kernel.release import is_release, release_order
 from kbuildpy.kernel.tree import KernelTree
 
@@ -232,7 +232,7 @@ def _missing(release: str, situation: Situation) -> UsageError:
     root, running = situation.root, situation.running
     hint = release_hint(release)
     if situation.need is Need.IMAGE:
-        hint = f"apt-get install linux-image-{shlex.quote(release)}"
+        hint = image_hint(release)
     if not is_release(release):
         hint = _WORDS
     else:
@@ -267,10 +267,9 @@ def _no_image(tree: KernelTree) -> str:
 def _image_hint(tree: KernelTree) -> str:
     if call := build_call(tree):
         return call
-    release = shlex.quote(tree.release)
     if is_fetched(tree.objects):
-        return f"{_FETCH} {release} --images"
-    return f"apt-get install linux-image-{release}{_without_root(tree.release, ' --images')}"
+        return f"{_FETCH} {shlex.quote(tree.release)} --images"
+    return f"{image_hint(tree.release)}{_without_root(tree.release, ' --images')}"
 
 
 def _without_root(release: str, option: str = "") -> str:

@@ -8,7 +8,6 @@ over them.
 from __future__ import annotations
 
 import os
-import shlex
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -17,6 +16,7 @@ from kbuildpy.kernel.cache import cache_directory
 from kbuildpy.kernel.debian import extract
 from kbuildpy.kernel.fetched import fetched_root
 from kbuildpy.kernel.own_modules import OwnModules
+from kbuildpy.kernel.packages import image_hint
 from kbuildpy.run import run, with_sbin
 from kbuildpy.vm.machine import Machine
 
@@ -63,5 +63,5 @@ def _extract(release: str, directory: Path, architecture: str) -> None:
             return
     raise KbuildError(
         f"the modules of kernel {release} are neither installed nor in a package",
-        hint=f"apt-get install linux-image-{shlex.quote(release)}" if missing else "",
+        hint=image_hint(release) if missing else "",
     )

@@ -9,7 +9,7 @@ import pytest
 
 from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.find import installed_tree, installed_trees
-from kbuildpy.kernel.packages import headers_hint, reinstall_hint, release_hint
+from kbuildpy.kernel.packages import headers_hint, image_hint, reinstall_hint, release_hint
 from kbuildpy.kernel.release import release_order
 from tests.support.fake_trees import fake_source, fake_tree
 
@@ -70,6 +70,19 @@ def test_names_the_headers_package_in_the_distributions_words(
 ) -> None:
     (tmp_path / "os-release").write_text(os_release)
     assert headers_hint(machine=machine, os_release=tmp_path / "os-release").startswith(hint)
+
+
+@pytest.mark.parametrize(
+    ("os_release", "hint"),
+    [
+        ("ID=debian", "apt-get install linux-image-'6.1;id'"),
+        ("ID=fedora", "dnf install kernel-core-'6.1;id' kernel-modules-'6.1;id'"),
+        ("ID=arch", "install the kernel 6.1;id"),
+    ],
+)
+def test_names_the_package_of_a_kernel_for_a_shell(tmp_path: Path, os_release: str, hint: str) -> None:
+    (tmp_path / "os-release").write_text(os_release)
+    assert image_hint("6.1;id", os_release=tmp_path / "os-release").startswith(hint)
 
 
 def test_names_the_package_of_one_release_and_of_a_lost_part(tmp_path: Path) -> None:
