@@ -32,7 +32,13 @@ def as_document(title: str, body: str, *, style: str = "", script: str = "") -> 
         f'<script>\n"use strict";\n{script}</script>' if script else "",
         "</body>\n</html>",
     ]
-    return "\n".join(filter(None, lines))
+    return in_ascii("\n".join(filter(None, lines)))
+
+
+def in_ascii(markup: str) -> str:
+    """`markup` (HTML or XML) with references in place of other characters than ASCII: standard output may have any
+    encoding."""
+    return markup.encode("ascii", "xmlcharrefreplace").decode()
 
 
 def theme() -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from kbuildpy.page import file_beside, text_of
+from kbuildpy.page import file_beside, in_ascii, text_of
 
 CHARACTER = 0.62
 """Width of a character, about, as a part of the size of the font."""
@@ -46,7 +46,7 @@ def as_svg(
         *parts,
         "</svg>",
     ]
-    return "\n".join(lines)
+    return in_ascii("\n".join(lines))
 
 
 def text(x: float, y: float, words: str, *, kind: str = "p-ink", more: str = "") -> str:

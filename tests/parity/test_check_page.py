@@ -154,7 +154,7 @@ def test_one_module_and_one_kernel_are_a_page_without_a_script(place: Path) -> N
 
 
 def test_each_stage_is_put_in_words() -> None:
-    assert STAGE_WORDS.keys() == {name for names in STAGE_LISTS for name in names}
+    assert STAGE_WORDS.keys() >= {name for names in STAGE_LISTS for name in names}
     assert all(len(names) == len({*names}) for names in STAGE_LISTS)
 
 

@@ -63,7 +63,9 @@ def test_the_page_has_a_curve_for_each_row_with_the_value_of_each_run() -> None:
     rows = Page(text).rows()
     assert ["check 3 modules", "1", "", "", "0.25 s", "0.5", "✓"] in rows
     assert [row[1:] for row in rows[-2:]] == [[each, "0.25 s", "150.4 MiB", "3.00"] for each in ("", "0.50")]
-    assert "✗ above the limit" in as_page([first]) and "Nothing has been measured" in as_page([])
+    assert "✗ above the limit" in {
+        row[-1] for row in Page(as_page([first])).rows()
+    } and "Nothing has been measured" in as_page([])
 
 
 def test_the_page_is_written_without_measuring(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

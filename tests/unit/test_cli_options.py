@@ -102,7 +102,7 @@ def test_run_takes_directories(tmp_path: Path) -> None:
 
 
 EMPTY = {
-    "build": ["DIR", "-o"],
+    "build": ["DIR", "-o", "--trace"],
     "lint": ["DIR", "--sarif", "--baseline", "--scripts", "--cocci"],
     "check": ["FILE", "--script", "--cert"],
     "sign": ["FILE", "--key", "--cert", "--attach", "--manifest"],
@@ -111,6 +111,7 @@ EMPTY = {
     "run": ["FILE", "--test"],
     "debug": ["NAME", "--script", "--vmlinux"],
     "which": ["NAME"],
+    "graph": ["FILE", "-o", "--around"],
     "init": ["DIR"],
     "keygen": ["KEY"],
     "new": ["-o", "--template-dir"],

@@ -34,5 +34,6 @@ STAGE_WORDS = {
     "prepare_coming_module": "calls what waits for modules (livepatch, BTF, jump labels, tracepoints)",
     "parse_args": "sets the parameters",
     "mod_sysfs_setup": "makes the directory in /sys/module",
+    "do_mod_ctors": "calls the constructors",
     "module_destroy_params": "frees the parameters of init",
 }
