@@ -80,6 +80,7 @@ PACKAGES = {
     "cpio": OtherNames("cpio", "cpio", "cpio", "cpio"),
     "cryptsetup-bin": OtherNames("veritysetup", "cryptsetup", "cryptsetup", "cryptsetup"),
     "dpkg": OtherNames("dpkg", "dpkg", "dpkg", "dpkg"),
+    "dpkg-dev": OtherNames("dpkg-dev", "dpkg", "", "dpkg-dev"),
     "erofs-utils": OtherNames("erofs-utils", "erofs-utils", "erofs-utils", "erofs-utils"),
     "fish": OtherNames("fish", "fish", "fish", "fish"),
     "flex": OtherNames("flex", "flex", "flex", "flex"),

@@ -6,7 +6,7 @@ from __future__ import annotations
 from docs.site.message_pages import FOLDER as LOADER_MESSAGES
 
 SECTIONS = {
-    "Start": ("README", "docs/tutorial"),
+    "Start": ("README", "docs/installing", "docs/doctor", "docs/tutorial"),
     "How to": (
         "docs/how-to/existing-project",
         "docs/how-to/many-kernels",
@@ -43,6 +43,7 @@ SECTIONS = {
         "docs/lint",
         "docs/check",
         "docs/info",
+        "docs/graph",
         "docs/which",
         "docs/abi",
         "docs/run",
@@ -57,6 +58,8 @@ SECTIONS = {
         "docs/kernel-build",
         "docs/matrix",
         "docs/cache",
+        "docs/completion",
+        "docs/report",
     ),
     "Explanations": (
         "docs/explanations/pipeline",

@@ -18,6 +18,7 @@ MEANINGS = {
     "C": "1: run sparse over what is compiled; 2: over all sources.",
     "CF": "More words for sparse.",
     "CHECK": "The checker that C= runs, as with make. CHECK=0 leaves out the loader check that ends every build.",
+    "KBUILD_TRACE": "Write what happened when, and who waited for what: FILE.json for Perfetto, FILE.html, FILE.svg.",
     "KCFLAGS": "More flags for the C compiler.",
     "KCPPFLAGS": "More flags for the preprocessor.",
     "KAFLAGS": "More flags for assembly.",

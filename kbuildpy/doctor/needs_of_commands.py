@@ -12,7 +12,7 @@ from kbuildpy.kernel_build.requirements import HEADERS, HEADERS_OF_OPTIONS, OF_O
 from kbuildpy.lint.checkers import CHECKERS
 from kbuildpy.vm.machine import MACHINES
 
-LIBRARIES = pythons("scons>=4.5", "pyelftools>=0.29", "cryptography>=50", "jinja2>=3.1", "tqdm>=4.64")
+LIBRARIES = pythons("scons>=4.4", "pyelftools>=0.29", "cryptography>=38", "jinja2>=3.1", "tqdm>=4.64")
 """What `pip install kbuildpy` brings."""
 PKCS11 = (*pythons("python-pkcs11>=0.9"), fact("PKCS#11 library", "libp11-kit0"))
 SERVERS = pythons("fsspec>=2024.9", "aiohttp>=3.9", "s3fs>=2024.9", "redis>=5")
@@ -139,6 +139,7 @@ PARTS: dict[str, tuple[CommandPart, ...]] = {
         CommandPart(_BOOTING.needs, "the step run"),
     ),
     "info": (CommandPart(()), _COMPRESSED),
+    "graph": (CommandPart(()), _COMPRESSED),
     "decode": (CommandPart(()), _COMPRESSED),
     "debug": (CommandPart(()), CommandPart(programs("gdb drgn"), "the commands that it prints")),
     "which": (

@@ -215,7 +215,7 @@ def test_a_keyring_without_the_kernels_own_keys_is_not_complete(
     assert not with_certificates(kernel, [tmp_path]).keyring_complete
     broken = with_certificates(replace(kernel, keyring=damaged), [tmp_path])
     assert broken.keyring
-    assert broken.keyring() == Keyring("6.1")
+    assert broken.keyring() == Keyring.of("6.1")
     assert (broken.keyring_complete, broken.missing) == (False, {Fact.CERTIFICATES: "vmlinuz: cut off"})
 
 

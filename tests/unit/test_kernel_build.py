@@ -353,7 +353,7 @@ def test_headers_that_a_set_takes_are_told_and_found_where_the_compiler_looks(
     for header in ("dwarf.h", "elfutils/libdwfl.h"):
         (tmp_path / "more" / header).touch()
     monkeypatch.setattr(requirements, "_INCLUDES", (str(tmp_path / "usual"),))
-    monkeypatch.setattr(requirements, "_PROGRAMS", {})
+    monkeypatch.setattr(requirements, "PROGRAMS", {})
     monkeypatch.setattr(requirements, "_compilers", lambda toolchain: ())
     require_programs(Toolchain(X86_64), {})
     with pytest.raises(KbuildError, match="a kernel cannot be built without libdw-dev"):
