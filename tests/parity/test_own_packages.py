@@ -74,7 +74,7 @@ def use(kbuildpy: Path, scons: Path, environment: Mapping[str, str], tree: Kerne
     real = place / "v4l2loopback"
     shutil.copytree(sources, real)
     call(kbuildpy, "build", real, "-k", tree.objects, "-o", place / "out")
-    [module] = (place / "out").rglob("*.ko")
+    module = place / "out" / tree.release / "v4l2loopback.ko"
     call(kbuildpy, "check", module, "-k", tree.objects)
     pair = write_pair(place, "rsa2048")
     signed, oracle = place / "signed.ko", place / "oracle.ko"
