@@ -102,6 +102,10 @@ def run(args: argparse.Namespace) -> int:
         return 1
     write_new([NewFile(output, archive_of(files), 0o600)], force=args.force)
     print(printable(str(output)))
+    if failures and not failures[0].message and not args.quiet:
+        again = failures[0].command.removeprefix("kbuildpy ")
+        say = f"the last failure's output is not in the notes; to record it: kbuildpy report -- {again}"
+        print(printable(f"kbuildpy: {say}"), file=sys.stderr)
     return 0
 
 

@@ -219,6 +219,9 @@ def test_shows_what_is_in_it_and_writes_nothing_unless_it_is_told_to(quick: Path
     again = call("report", "--last", "-o", "r.tar.xz", "--yes", cwd=quick)
     assert again.returncode == 1 and "--force" in again.error_text
     assert (quick / "r.tar.xz").read_bytes() == before
+    note_failure(["build", "DIR"], 1)
+    without_output = call("report", "--last", "-o", "o.tar.xz", "--yes", cwd=quick)
+    assert without_output.error_text.endswith("to record it: kbuildpy report -- build DIR\n")
     assert call("report", "--last", "-o", "r.tar.xz", "--yes", "--force", cwd=quick).returncode == 0
 
 
