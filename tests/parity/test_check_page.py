@@ -15,7 +15,9 @@ import pytest
 from kbuildpy.kernel.errnos import errno_words
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.loader.load_module import STAGE_LISTS
+from kbuildpy.loader.reports.page import as_page
 from kbuildpy.loader.reports.stage_words import STAGE_WORDS
+from kbuildpy.loader.verdict import Verdict
 from tests.support.command_line import call
 from tests.support.kernel_trees import TREES, usual_tree
 from tests.support.samples import built_samples
@@ -156,6 +158,18 @@ def test_one_module_and_one_kernel_are_a_page_without_a_script(place: Path) -> N
 def test_each_stage_is_put_in_words() -> None:
     assert STAGE_WORDS.keys() >= {name for names in STAGE_LISTS for name in names}
     assert all(len(names) == len({*names}) for names in STAGE_LISTS)
+
+
+def test_a_page_of_many_modules_leaves_out_the_stages_of_most() -> None:
+    names = STAGE_LISTS[0]
+    verdicts = [
+        [Verdict(f"{number}.ko", "6.1", "m", accepted=number != 150, stages=names, passed=len(names) - (number == 150))]
+        for number in range(160)
+    ]
+    shown = articles(Page(as_page(verdicts)))
+    assert [number for number, facts in enumerate(shown) if facts["stages"]] == [*range(100), 150]
+    assert "Only the first 100 accepted modules" in as_page(verdicts)
+    assert "Only the first" not in as_page(verdicts[:100])
 
 
 @pytest.mark.skipif(not CHROMIUM, reason="Chromium is not installed")

@@ -15,8 +15,8 @@ from kbuildpy.loader.reports.stage_words import STAGE_WORDS
 from kbuildpy.loader.verdict import ENDED, PASSED, Placed, Verdict
 from kbuildpy.page import as_document, file_beside, table_of, text_of
 
-_MOST_PICTURES = 100
-"""Accepted modules whose memory is drawn; a page of thousands would be too large to open."""
+_MOST_WHOLE = 100
+"""Accepted modules that have their stages and their memory; a page of thousands would be too large to open."""
 _SIGNS = {"passed": "✓", "failed": "✗", "skipped": "–"}
 
 _STYLE = file_beside(__file__, "page.css")
@@ -28,15 +28,15 @@ def as_page(rows: Sequence[Sequence[Verdict]]) -> str:
     """The page. Each of `rows` has the verdicts of one file, a kernel each."""
     verdicts = [verdict for row in rows for verdict in row]
     title = _title(verdicts)
-    drawn = {id(verdict) for verdict in [item for item in verdicts if item.accepted][:_MOST_PICTURES]}
+    whole = {id(verdict) for verdict in [item for item in verdicts if item.accepted][:_MOST_WHOLE]}
     several = len(verdicts) > 1
     parts = [f"<header><h1>{text_of(title)}</h1>", *(_filters() if several else ()), "</header>\n<main>"]
     if several:
         parts.append(_matrix(rows))
     for number, verdict in enumerate(verdicts):
-        parts += _article(verdict, f"verdict-{number}", is_drawn=id(verdict) in drawn or not verdict.accepted)
-    if len([item for item in verdicts if item.accepted]) > len(drawn):
-        parts.append(f"<p>The memory of the first {_MOST_PICTURES} accepted modules is drawn.</p>")
+        parts += _article(verdict, f"verdict-{number}", is_whole=id(verdict) in whole or not verdict.accepted)
+    if len([item for item in verdicts if item.accepted]) > len(whole):
+        parts.append(f"<p>Only the first {_MOST_WHOLE} accepted modules have their stages and memory.</p>")
     parts.append("</main>")
     return as_document(f"{title}: kbuildpy check", "\n".join(parts), style=_STYLE, script=_SCRIPT if several else "")
 
@@ -73,7 +73,7 @@ def _matrix(rows: Sequence[Sequence[Verdict]]) -> str:
     return table_of(["module", *kernels], lines)
 
 
-def _article(verdict: Verdict, identity: str, *, is_drawn: bool) -> Iterator[str]:
+def _article(verdict: Verdict, identity: str, *, is_whole: bool) -> Iterator[str]:
     kind = _kind(verdict)
     yield f'<article id="{identity}" class="{kind}">'
     yield f'<h2><span class="sign {kind}" aria-hidden="true">{_SIGNS[kind]}</span> '
@@ -85,11 +85,11 @@ def _article(verdict: Verdict, identity: str, *, is_drawn: bool) -> Iterator[str
         yield f"<dt>{text_of(name)}</dt>"
         yield f'<dd data-key="{key}">{"<br>".join(values)}</dd>'
     yield "</dl>"
-    if verdict.stages:
+    if verdict.stages and is_whole:
         ended = next((name for name, word in verdict.passage if word == ENDED), "")
         yield f"<h3>The stages of load_module(){f', which ended in {text_of(ended)}' if ended else ', all passed'}</h3>"
         yield _stages(verdict)
-    if is_drawn and any(verdict.memory.values()):
+    if is_whole and any(verdict.memory.values()):
         yield from _memory(verdict)
     yield "</article>"
 
