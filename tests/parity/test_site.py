@@ -25,7 +25,7 @@ from kbuildpy.scons.variables import KNOWN_NAMES
 from tests.support.browser import Browser, Page, needs_chromium, running_browser
 from tests.support.documents import ROOT
 
-pytestmark = pytest.mark.parity
+pytestmark = [pytest.mark.parity, pytest.mark.sweep]
 
 MESSAGE = "Invalid relocation target, existing value is nonzero"
 SIZES = {"small": (360, 740), "large": (1440, 900)}
