@@ -23,6 +23,18 @@ _OWN = ("site", "reference")
 """Folders of docs/ that are not copied: the generator, and what it writes."""
 
 
+_ON_THIS_SITE = """\
+## On this site
+
+- [Commands](reference/commands/index.md)
+- [Builders of the SCons tool](reference/builders.md) and [variables](reference/variables.md)
+- [Exit statuses](reference/exit-statuses.md)
+- [Templates](reference/templates.md)
+- [Every message of the kernel's loader](reference/loader-messages/index.md)
+"""
+"""What the page about the reference has besides, where the generated pages are."""
+
+
 def generated_pages(root: Path) -> dict[str, str]:
     """The pages that are made from the code, by path."""
     return {
@@ -46,6 +58,8 @@ def assemble(root: Path, place: Path) -> None:
     for name, text in generated_pages(root).items():
         _write(place / name, text)
     _write(place / "index.md", index_page())
+    reference = place / "docs/reference.md"
+    reference.write_text(f"{reference.read_text()}\n{_ON_THIS_SITE}")
 
 
 def own_documents(root: Path) -> list[str]:
@@ -80,7 +94,7 @@ the bytes of `make -C KDIR M=DIR modules` and the verdict of the kernel's `load_
   project](docs/how-to/existing-project.md), [many kernels](docs/how-to/many-kernels.md), [a release with a key in
   hardware](docs/how-to/release-key-in-hardware.md), and others.
 - **A message?** [Every message of the kernel's loader](docs/reference/loader-messages/index.md), with what it means and
-  what to do. The search finds them by the line that `dmesg` shows.
+  what to do. The search finds them by the words of the line that `dmesg` shows, without names and numbers.
 - **A detail?** [Commands](docs/reference/commands/index.md), [builders](docs/reference/builders.md),
   [variables](docs/reference/variables.md), [JSON](docs/json.md).
 - **Why?** [The pipeline](docs/explanations/pipeline.md), [what a verdict is

@@ -71,5 +71,5 @@ def _argument(parser: argparse.ArgumentParser, action: argparse.Action) -> str:
     help_text = formatter._expand_help(action) if action.help else ""
     invocation = re.sub(r"\s+", " ", formatter._format_action_invocation(action))
     repeated = " May repeat." if isinstance(action, argparse._AppendAction) else ""
-    text = f"{help_text[:1].upper()}{help_text[1:]}".rstrip(".")
-    return definition(code(invocation), prose(f"{text}.{repeated}"))
+    # (as it stands in --help: its first word may be what is to be typed)
+    return definition(code(invocation), prose(f"{help_text.rstrip('.')}.{repeated}"))

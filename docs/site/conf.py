@@ -15,6 +15,8 @@ exclude_patterns: list[str] = []
 nitpicky = True
 # Headings have the anchors that GitHub gives them, so links work in the repository and here.
 myst_heading_anchors = 4
+# An option is written with two hyphens, also outside of code.
+smartquotes = False
 myst_enable_extensions = ["deflist"]
 # Some pages begin with a table or a list, and CHANGELOG.md goes from one level to the third.
 suppress_warnings = ["myst.header"]

@@ -59,8 +59,13 @@ def walk_modules(
                 yield f"{folder}/{file}"
 
 
+_OWN_FOLDERS = frozenset({".kbuildpy"})
+"""Where a build may keep a copy of the sources, with modules that make built there."""
+
+
 def find_modules(paths: Iterable[Path]) -> list[Path]:
-    """The files that `paths` name, each once: a file as it is, of a directory all module files below it.
+    """The files that `paths` name, each once: a file as it is, of a directory all module files below it but those in a
+    build's own notes (`.kbuildpy`).
 
     In the order of `paths`, those of a directory sorted. Pipes and devices, which might never end, are no files.
     Raises `UsageError` for a path that is one, or that is not there.
@@ -68,7 +73,7 @@ def find_modules(paths: Iterable[Path]) -> list[Path]:
     found: dict[Path, None] = {}
     for path in paths:
         if path.is_dir():
-            below = map(Path, sorted(walk_modules(path)))
+            below = map(Path, sorted(walk_modules(path, without=_OWN_FOLDERS)))
             found.update(dict.fromkeys(file for file in below if not _is_endless(file)))
         elif _is_endless(path):
             raise UsageError(f"{path}: neither a file nor a directory")
