@@ -13,7 +13,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from itertools import takewhile
 from pathlib import Path
 
 from kbuildpy.cli.completion import SHELLS, script
@@ -105,12 +104,15 @@ class CompletingShell:
             self._run(f"{line}\t{_AWAY}\n")
             found = self._proposed.read_text().splitlines() if self._proposed.exists() else []
         else:
-            printed = self._run(f"{line}\t{_AWAY}\n")
-            # (below the line, one on each, up to the line again)
-            below = (word.strip() for word in printed.split("\n")[1:])
-            found = list(
-                takewhile(lambda word: not word.startswith("kbuildpy ") and not word.startswith("echo "), below)
-            )
+            # Below the line, one on each, up to the line again. What is typed while the shell is busy is echoed by the
+            # terminal as well, so the line may stand there before.
+            parts: list[list[str]] = [[]]
+            for word in map(str.strip, self._run(f"{line}\t{_AWAY}\n").split("\n")):
+                if word.startswith(("kbuildpy ", "echo ")):
+                    parts.append([])
+                else:
+                    parts[-1].append(word)
+            found = max(parts[1:], key=len, default=[])
         return found
 
     def _ask_fish(self, lines: Sequence[str]) -> list[list[str]]:
