@@ -71,6 +71,11 @@ class Certificate:
         return parse_certificate, (self.der, self.source)
 
     @cached_property
+    def subject(self) -> bytes:
+        """The subject's name as it is encoded."""
+        return _names(self._parsed.tbs_certificate_bytes)[2]
+
+    @cached_property
     def issuer_name(self) -> str:
         """The issuer's common name, else its organization."""
         return common_name(_names(self._parsed.tbs_certificate_bytes)[1])

@@ -117,12 +117,12 @@ class Keyring:
         return self
 
     def restricted_to(self, identifiers: frozenset[bytes]) -> Keyring:
-        """This keyring with only those certificates that bear one of `identifiers`; it says the same of a signature by
-        these signers, if no certificates come with that."""
+        """This keyring with only those certificates that bear one of `identifiers`, or have the name of the issuer in
+        one; it says the same of a signature by these signers, if no certificates come with that."""
         found = self._restricted.get(identifiers)
         if found is None:
             certificates, platform, revoked = (
-                tuple(item for item in ring if not identifiers.isdisjoint((item.identifier, item.subject_key)))
+                tuple(item for item in ring if _concerns(item, identifiers))
                 for ring in (self.certificates, self.platform, self.revoked)
             )
             found = self._restricted[identifiers] = replace(
@@ -179,3 +179,9 @@ def _by_identifier(certificates: Iterable[Certificate]) -> dict[bytes, Certifica
         if certificate.subject_key:
             found.setdefault(certificate.subject_key, certificate)
     return found
+
+
+def _concerns(certificate: Certificate, identifiers: frozenset[bytes]) -> bool:
+    if not identifiers.isdisjoint((certificate.identifier, certificate.subject_key)):
+        return True
+    return any(identifier.endswith(certificate.subject) for identifier in identifiers)

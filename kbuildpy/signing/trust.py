@@ -8,7 +8,7 @@ one, and says ENOKEY to both.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from kbuildpy.signing.certificates import Certificate, KeySignature
@@ -150,7 +150,22 @@ def _why_unknown(message: Message, keyring: Keyring) -> Rejection | None:
         return Rejection("ENOKEY", "its certificate is blacklisted")
     if problem := next((problem for item in given if (problem := keyring.problem_of(item))), None):
         return Rejection("ENOKEY", f"the kernel cannot load its certificate ({problem.errno}), which {problem.words}")
+    if not message.embedded and (issuer := next(_issuers(message, keyring), None)):
+        return Rejection(
+            "ENOKEY",
+            f"no trusted certificate is the signer's: it is one that {issuer.name!r}, which is trusted, has issued; a "
+            "delegate's certificate has to come with the signature (kbuildpy sign --embed-certificates)",
+        )
     return None
+
+
+def _issuers(message: Message, keyring: Keyring) -> Iterator[Certificate]:
+    """The trusted certificates that have the name of the issuer of a signer's certificate."""
+    for signer in message.signers:
+        if signer.issuer:
+            yield from (
+                item for item in keyring.trusted_by_identifier.values() if signer.identifier.endswith(item.subject)
+            )
 
 
 def _untrusted(signed: Sequence[tuple[MessageSigner, Chain]], ring: dict[bytes, Certificate]) -> Rejection | None:

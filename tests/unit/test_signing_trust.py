@@ -155,6 +155,18 @@ def test_any_certificate_of_a_chain_may_be_the_trusted_one(trusted: x509.Certifi
     assert outcome(with_chain(LOWER, MIDDLE), ring(trusted)) == (None, "")
 
 
+def test_a_delegates_signature_without_its_certificate_says_what_is_missing() -> None:
+    module = append_signature(MODULE, signature("rsa leaf", LEAF))
+    errno, reason = outcome(module, ring(ROOT))
+    assert errno == "ENOKEY"
+    assert "is one that 'root', which is trusted, has issued" in reason and "--embed-certificates" in reason
+    # The part of a ring that is kept with a verdict says the same.
+    signer = ours(LEAF).identifier
+    assert outcome(module, ring(ROOT, MIDDLE).restricted_to(frozenset({signer}))) == (errno, reason)
+    assert outcome(module, ring(MIDDLE)) == ("ENOKEY", "no trusted certificate is the signer's")
+    assert "has issued" not in outcome(with_chain(LEAF), ring(MIDDLE))[1]
+
+
 def test_without_the_one_between_the_root_vouches_for_nothing() -> None:
     assert outcome(with_chain(LOWER), ring(ROOT))[0] == "ENOKEY"
 
