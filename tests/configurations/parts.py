@@ -33,8 +33,12 @@ CORPUS = (
 )
 """Packages of modules: the first three that make builds are compared, and those that it refuses before are refused.
 Where it builds fewer, as for the newest kernels, a directory of the kernel's own sources is one more."""
-OF_THE_KERNEL = "lib/lz4"
-OF_THE_KERNEL_AS = ("CONFIG_LZ4_COMPRESS=m", "CONFIG_LZ4HC_COMPRESS=m", "CONFIG_LZ4_DECOMPRESS=m")
+OF_THE_KERNEL = {
+    "lib/lz4": ("CONFIG_LZ4_COMPRESS=m", "CONFIG_LZ4HC_COMPRESS=m", "CONFIG_LZ4_DECOMPRESS=m"),
+    "fs/minix": ("CONFIG_MINIX_FS=m",),
+}
+"""Directories of the kernel's own sources, and what make is told to build modules there. (modpost refuses the first
+where the kernel exports its symbols itself.)"""
 WANTED = 3
 NAMED = AT_RANDOM = 100
 """How many damaged modules a kernel has to be asked of, at least, of each kind."""
@@ -186,7 +190,8 @@ def _corpus(row: Row) -> Iterator[tuple[str, Path, tuple[str, ...]]]:
         # (apt may not have it)
         with suppress(CommandError):
             yield package.removesuffix("-dkms"), next((unpacked(package) / "usr/src").iterdir()), ()
-    yield OF_THE_KERNEL, source_files(row.line, OF_THE_KERNEL) / OF_THE_KERNEL, OF_THE_KERNEL_AS
+    for name, words in OF_THE_KERNEL.items():
+        yield name, source_files(row.line, name) / name, words
 
 
 def compared_with_make(
