@@ -46,7 +46,7 @@ LINES = (
     "Authorization: Basic YWNtZTpzZWNyZXQ= eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhY21lIn0.c2lnbmF0dXJl",
     "from ann.smith@acme.example by 192.168.77.5 at 52:54:00:ac:3e:01 glpat-acmeacmeacmeacmeacme",
     PRIVATE_KEY,
-    f"{HOME}/acme/work/drv.c:12: error: {USER}@{HOST}:{HOME} and /home/somebody/acme and /var/tmp/acme.log",
+    f"{HOME}/acme/sources/drv.c:12: error: {USER}@{HOST}:{HOME} and /home/somebody/acme and /var/tmp/acme.log",
     f"{USER.upper()} {FULL_NAME} {HOST.partition('.')[0]}",
     *(f"it said {value} there" for value in SECRETS.values()),
 )
@@ -124,7 +124,7 @@ def test_nothing_that_was_planted_is_in_a_byte_of_the_archive(planted: Path) -> 
 
 
 def test_what_helps_stays() -> None:
-    private = Private(homes=(HOME,), users=(USER,), hosts=(HOST,), folders=((f"{HOME}/work/drv", "module"),))
+    private = Private(homes=(HOME,), users=(USER,), hosts=(HOST,), folders=((f"{HOME}/sources/drv", "module"),))
     for line in (
         "gcc (Debian 12.2.0-14+deb12u1) 12.2.0",
         "/usr/src/linux-headers-6.1.0-57-common/include/linux/kernel.h:12:3: error: token 'x' is not valid",
@@ -134,8 +134,8 @@ def test_what_helps_stays() -> None:
         "[   12.345678] drv: loading out-of-tree module taints kernel.",
     ):
         assert Redactor(private).redact(line) == line
-    assert Redactor(private).redact(f"{HOME}/work/drv/a.c: bad") == "<module>/a.c: bad"
-    assert Redactor(private).redact(f"{HOME}/work/drv2/a.c") == "<home>/<path-1>.c"
+    assert Redactor(private).redact(f"{HOME}/sources/drv/a.c: bad") == "<module>/a.c: bad"
+    assert Redactor(private).redact(f"{HOME}/sources/drv2/a.c") == "<home>/<path-1>.c"
     redactor = Redactor(private)
     assert redactor.redact("/srv/a.h /srv/b.h -I/srv/a.h") == "<path-1>.h <path-2>.h -I<path-1>.h"
     assert redactor.counts == {"path": 3}
