@@ -58,3 +58,14 @@ def shortened(words: str, width: float, *, size: float = 12) -> str:
     """`words`, cut so that they are about as wide as `width` at most."""
     most = max(int(width / (size * CHARACTER)), 2)
     return words if len(words) <= most else f"{words[: most - 1]}…"
+
+
+def swatches(colors: Iterable[tuple[str, str]], left: float, top: float) -> tuple[list[str], float]:
+    """The beginning of a legend: a square of each color (name, color) with its name, side by side; and where the next
+    entry has its left end."""
+    parts = []
+    for name, color in colors:
+        parts.append(f'<rect x="{left:.1f}" y="{top:.1f}" width="12" height="12" fill="{color}"/>')
+        parts.append(text(left + 17, top + 10, name))
+        left += 44 + len(name) * 12 * CHARACTER
+    return parts, left

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from kbuildpy.page import text_of
 from kbuildpy.printable import printable
-from kbuildpy.svg import CHARACTER, GREEN, ON_COLOR, ORANGE, PURPLE, SKY, YELLOW, as_svg, text
+from kbuildpy.svg import CHARACTER, GREEN, ON_COLOR, ORANGE, PURPLE, SKY, YELLOW, as_svg, swatches, text
 from kbuildpy.timeline.build_trace import FAILED, BuildTrace, TracedStep, way_to_the_end
 
 COLORS = {"CC": SKY, "LD": ORANGE, "AS": SKY, "MODPOST": PURPLE, "other": GREEN}
@@ -107,11 +107,9 @@ def _axis(whole: float, scale: float, bottom: float) -> Iterator[str]:
 
 
 def _legend(top: float) -> Iterator[str]:
-    left = float(_LEFT)
-    for name, color in (("compile", SKY), ("link", ORANGE), ("modpost", PURPLE), ("other", GREEN)):
-        yield f'<rect x="{left:.1f}" y="{top:.1f}" width="12" height="12" fill="{color}"/>'
-        yield text(left + 17, top + 10, name)
-        left += 44 + len(name) * 12 * CHARACTER
+    kinds = (("compile", SKY), ("link", ORANGE), ("modpost", PURPLE), ("other", GREEN))
+    parts, left = swatches(kinds, _LEFT, top)
+    yield from parts
     yield f'<rect class="p-line" stroke-width="2" x="{left:.1f}" y="{top:.1f}" width="14" height="12"/>'
     yield text(left + 20, top + 10, "on the way to the end")
     yield f'<path class="p-rule" d="M{left + 176:.1f} {top + 6:.1f}h20"/>'

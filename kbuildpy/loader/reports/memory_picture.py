@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from kbuildpy.page import text_of
 from kbuildpy.printable import printable
-from kbuildpy.svg import CHARACTER, GREEN, ON_COLOR, SKY, VERMILION, YELLOW, as_svg, shortened, text
+from kbuildpy.svg import CHARACTER, GREEN, ON_COLOR, SKY, VERMILION, YELLOW, as_svg, shortened, swatches, text
 
 ACCESS_COLORS = {"code": VERMILION, "read-only": SKY, "read-only after init": GREEN, "writable": YELLOW}
 """The color of each kind of access."""
@@ -109,11 +109,8 @@ def _legend(blocks: Sequence[DrawnBlock], top: float) -> Iterator[str]:
     used = {section.access for block in blocks for section in _shown(block.sections)}
     kinds = [(name, color) for name, color in ACCESS_COLORS.items() if name in used]
     kinds += [("section", _UNKNOWN)] if "" in used else []
-    left = float(_MARGIN)
-    for name, color in kinds:
-        yield f'<rect x="{left:.1f}" y="{top:.1f}" width="12" height="12" fill="{color}"/>'
-        yield text(left + 17, top + 10, name)
-        left += 44 + len(name) * 12 * CHARACTER
+    parts, left = swatches(kinds, _MARGIN, top)
+    yield from parts
     yield f'<rect class="p-soft" x="{left:.1f}" y="{top:.1f}" width="12" height="12"/>'
     yield text(left + 17, top + 10, "symbols for kallsyms, and padding")
     yield f'<rect class="p-line" stroke-dasharray="4 2" x="{left + 262:.1f}" y="{top:.1f}" width="18" height="12"/>'
