@@ -52,7 +52,7 @@ class BuildTrace:
     seconds: float
     """How long the whole build took."""
     jobs: int
-    """How many steps could run at a time."""
+    """How many steps were asked to run at a time (`-j`). SCons runs one more now and then."""
     steps: tuple[TracedStep, ...]
     """In the order in which they began."""
 
