@@ -4,7 +4,6 @@
 import gc
 import sys
 
-from kbuildpy.cli import main
 from kbuildpy.leave import leave
 
 
@@ -16,10 +15,30 @@ def run() -> int:
     do.
     """
     gc.set_threshold(20_000, 50, 50)
+    if sys.argv[1:2] == ["build"]:
+        return _build()
     try:
-        return leave(main())
+        return _run_command()
     finally:
         gc.freeze()
+
+
+def _build() -> int:
+    from kbuildpy.kbuild.repeated_call import begin_early, end_early
+
+    try:
+        # (a compiler need not wait for the imports of the command line)
+        begin_early(sys.argv[2:])
+        return _run_command()
+    finally:
+        end_early()
+        gc.freeze()
+
+
+def _run_command() -> int:
+    from kbuildpy.cli import main
+
+    return leave(main())
 
 
 if __name__ == "__main__":

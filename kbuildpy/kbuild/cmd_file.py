@@ -8,12 +8,11 @@ mention a changed symbol. kbuildpy writes the same format, so that the kernel's 
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from kbuildpy.kbuild.normal_path import normal_path
 
@@ -25,8 +24,7 @@ _BINARY = (".rlib", ".rmeta", ".so")
 NOT_A_DEPENDENCY = ("include/generated/autoconf.h", "include/generated/autoksyms.h")
 
 
-@dataclass(frozen=True)
-class CmdFile:
+class CmdFile(NamedTuple):
     """What an object was made from, as its `.cmd` file says."""
 
     source: str
@@ -129,7 +127,9 @@ def own_contents(
     """A digest of the contents of `source` and of those of its `headers` that are the module's own (`is_own`) or lie
     beside it, as those that srcversion is made of; names are relative to `cwd`, and `find` returns the file that the
     compiler found at a path. A file that cannot be read counts as empty."""
-    found = hashlib.sha256()
+    from hashlib import sha256  # (slow)
+
+    found = sha256()
     folder = os.path.dirname(normal_path(cwd, source))  # noqa: PTH120
     for name in (source, *headers):
         path = normal_path(cwd, name)

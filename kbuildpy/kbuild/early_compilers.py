@@ -1,34 +1,70 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Compiles sources that were edited while SCons is imported and builds its graph, which takes as long as a compiler.
+"""Compiles sources that were edited while Python and SCons are imported and SCons builds its graph, which takes as long
+as a compiler.
 
 This guesses what SCons will ask for, so the objects go to folders of their own. An object is used only if SCons asks
 for it by the very command that made it, in the same environment, and nothing that the compiler read has changed since
 the compiler began. Else it is thrown away, and the source is compiled as usual, with its messages.
+
+The sooner a compiler starts the better, so this file and what it imports need none of the library's slow modules
+(`subprocess`, `dataclasses`, `shutil`, `hashlib`).
 """
 
 from __future__ import annotations
 
 import os
-import shutil
 import signal
-import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from kbuildpy.kbuild.cmd_file import cmd_path_of, depfile_of, read_depfile, saved_command
 from kbuildpy.kbuild.compiled_sources import CompiledSources, EditedSource, note_compiled, read_compiled
 from kbuildpy.kbuild.finished_build import FileState, file_state
 from kbuildpy.kbuild.layout import Layout
 from kbuildpy.kbuild.make_environment import base_environment
-from kbuildpy.kbuild.stamps import changed_since
+from kbuildpy.kbuild.stamps import GRAIN_NS, changed_since
 from kbuildpy.own_paths import found_foreign
 
 
-@dataclass(frozen=True)
-class EarlyCompiler:
+class StartedShell:
+    """A shell that runs a command in a session of its own (`subprocess.Popen` without its import)."""
+
+    def __init__(self, command: str, *, cwd: str, env: Mapping[str, str], said: Path) -> None:
+        """Start it in the directory `cwd`; what the command prints goes into the file `said`. Raises `OSError`, and
+        `ValueError` for a NUL in one of these."""
+        # (the shell's own `cd` would leave OLDPWD to the command)
+        script = f"set -e; cd {_quoted(cwd)}; unset OLDPWD; {command}"
+        output = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+        try:
+            streams: list[tuple[int | str, ...]] = [(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)]
+            streams += [(os.POSIX_SPAWN_DUP2, output, number) for number in (1, 2)]
+            # (Python ignores these two signals)
+            ignored = (signal.SIGPIPE, signal.SIGXFSZ)
+            argv = ["sh", "-c", script]
+            self.pid = os.posix_spawnp("sh", argv, env, file_actions=streams, setsid=True, setsigdef=ignored)
+        finally:
+            os.close(output)
+        self._status: int | None = None
+
+    def wait(self) -> int:
+        """Its exit status, once it has ended; negative for a signal."""
+        if self._status is None:
+            _, status = os.waitpid(self.pid, 0)
+            self._status = os.waitstatus_to_exitcode(status)
+        return self._status
+
+    def stop(self) -> None:
+        """End it and all that it has started."""
+        if self._status is None:
+            with suppress(ProcessLookupError):
+                os.killpg(self.pid, signal.SIGKILL)
+            self.wait()
+
+
+class EarlyCompiler(NamedTuple):
     """A compiler that was started before SCons asked for its object, and the other programs of the same command."""
 
     edited: EditedSource
@@ -43,24 +79,17 @@ class EarlyCompiler:
     """The output directory that the object is for."""
     began_ns: int
     """When it was started."""
-    process: subprocess.Popen[bytes]
+    shell: StartedShell
 
     @property
     def object_file(self) -> Path:
         """The object that it writes."""
         return Path(self.layout.actual(self.edited.target))
 
-    def stop(self) -> None:
-        """End it and all that it has started."""
-        if self.process.poll() is None:
-            with suppress(ProcessLookupError):
-                os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait()
-
     def has_succeeded(self) -> bool:
         """Wait for its end. Whether its programs printed nothing, and its object is still up to date and does not know
         the folder that it lies in (as it would with -gsplit-dwarf). Raises `OSError` if it has written no object."""
-        if self.process.wait() or _said(self.layout).stat().st_size:
+        if self.shell.wait() or _said(self.layout).stat().st_size:
             return False
         read, headers = read_depfile(depfile_of(self.object_file).read_text(errors="surrogateescape"))
         if any(changed_since(self.layout.absolute(name), self.began_ns) for name in (read, *headers)):
@@ -106,7 +135,7 @@ class EarlyCompilers:
         if early is None:
             return False
         if (early.command, early.layout.cwd, early.env) != (command, cwd, env):
-            early.stop()
+            early.shell.stop()
             return False
         try:
             if not early.has_succeeded():
@@ -134,46 +163,55 @@ class EarlyCompilers:
             note_compiled(early.out, noted)
         for out, new in self._new.items():
             note_compiled(out, new)
+        self.stop()
         for early in self._started.values():
-            early.stop()
-            shutil.rmtree(_folder(early.out), ignore_errors=True)
+            # (a build that was killed leaves its own; one that waits for this one compiles again what it loses here)
+            _remove(_folder(early.out))
+
+    def stop(self) -> None:
+        """End all compilers, and remove what they wrote."""
+        for early in self._started.values():
+            early.shell.stop()
+            _remove(Path(early.layout.out))
+            _said(early.layout).unlink(missing_ok=True)
+            with suppress(OSError):
+                _folder(early.out).rmdir()
 
     def _start(self, edited: EditedSource, known: CompiledSources, out: Path) -> None:
         """Start the compiler for one source, if that can be done: if not, the build will say why."""
         object_file = Layout(known.directory, known.directory, str(out), known.cwd).actual(edited.target)
-        place = _folder(out) / str(len(self._started))
+        # (a build that waits for this one has begun already)
+        place = _folder(out) / f"{os.getpid()}-{len(self._started)}"
         layout = Layout(known.directory, known.directory, str(place), known.cwd)
         env = {**base_environment(os.environ, known.cwd), **known.exported}
         try:
             command = saved_command(cmd_path_of(Path(object_file)).read_text(errors="surrogateescape"))
-            shutil.rmtree(place, ignore_errors=True)
             Path(layout.actual(edited.target)).parent.mkdir(parents=True)
+            _wait_for_a_grain(edited)
             began_ns = time.time_ns()
-            with _said(layout).open("wb") as said:
-                process = subprocess.Popen(
-                    # (as Kbuild runs it: the compiler, then objtool)
-                    ["sh", "-c", f"set -e; {layout.relocate(command, [edited.target])}"],
-                    cwd=known.cwd,
-                    env=env,
-                    stdin=subprocess.DEVNULL,
-                    stdout=said,
-                    stderr=said,
-                    start_new_session=True,
-                )
+            # (as Kbuild runs it: the compiler, then objtool)
+            shell = StartedShell(layout.relocate(command, [edited.target]), cwd=known.cwd, env=env, said=_said(layout))
         except (OSError, ValueError):
             return
-        self._started[object_file] = EarlyCompiler(edited, command, env, layout, out, began_ns, process)
+        self._started[object_file] = EarlyCompiler(edited, command, env, layout, out, began_ns, shell)
 
 
-@contextmanager
-def early_compilers(directory: Path, outs: Sequence[Path], *, most: int) -> Iterator[EarlyCompilers]:
-    """Start early compilers (`EarlyCompilers.start`), and end them with the `with` statement."""
-    compilers = EarlyCompilers()
-    try:
-        compilers.start(directory, outs, most=most)
-        yield compilers
-    finally:
-        compilers.end()
+def _wait_for_a_grain(edited: EditedSource) -> None:
+    """Wait until a later change of a source shows in its times: what was saved just now may still change unseen."""
+    left = max(edited.state[:2]) + GRAIN_NS - time.time_ns()
+    if 0 <= left <= GRAIN_NS:
+        time.sleep(left / 1e9)
+
+
+def _quoted(word: str) -> str:
+    """As `shlex.quote`."""
+    return "'{}'".format(word.replace("'", "'\\''"))
+
+
+def _remove(folder: Path) -> None:
+    import shutil  # (slow)
+
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _folder(out: Path) -> Path:

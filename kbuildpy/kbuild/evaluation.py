@@ -114,7 +114,7 @@ def _evaluate_in_overlay(
         cache.unlink(missing_ok=True)
         plan = ask()
         keep(overlay)
-    layout = replace(layout, overlay=overlay)
+    layout = layout._replace(overlay=overlay)
     return Evaluation(_with_made(replace(plan, custom=True), layout), layout, printed)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from kbuildpy.kbuild.normal_path import normal_path
 from kbuildpy.kbuild.overlay import Overlay
@@ -22,8 +22,7 @@ _FORM = re.compile(r"\.(?:i|s|lst|ll|symtypes|rsi)$")
 _BEFORE = r"(?<![^\s=,'\"@>(;:])"
 
 
-@dataclass(frozen=True)
-class Layout:
+class Layout(NamedTuple):
     """Maps nominal names to files. All paths are absolute."""
 
     directory: str

@@ -39,7 +39,7 @@ def _make_listing(job: Job, step: BuildStep) -> None:
     Kbuild's name (`$*.o`) is relative to the directory it runs in, so that make writes that object in the kernel tree.
     """
     layout = job.layout
-    aside = replace(job, layout=replace(layout, out=f"{layout.out}/.kbuildpy/listings"))
+    aside = replace(job, layout=layout._replace(out=f"{layout.out}/.kbuildpy/listings"))
     aside.object_file.parent.mkdir(parents=True, exist_ok=True)
     listed = aside.object_file.with_suffix(".o")
     match = _OBJECT.search(step.command)

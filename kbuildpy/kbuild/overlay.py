@@ -9,13 +9,12 @@ the files that those processes see.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from typing import NamedTuple
 
 _LINKS = 40  # as many as the kernel follows (include/linux/namei.h: MAXSYMLINKS)
 
 
-@dataclass(frozen=True)
-class Overlay:
+class Overlay(NamedTuple):
     """An overlay over a module directory. All paths are absolute and physical."""
 
     directory: str

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -41,4 +40,6 @@ def stamps(paths: Iterable[str | Path]) -> dict[str, Stamp]:
 
 def digest(*parts: object) -> str:
     """A digest of `parts`, whose `repr` must be stable: 32 hexadecimal digits of SHA-256, for a file name or a key."""
-    return hashlib.sha256(repr(parts).encode(errors="surrogateescape")).hexdigest()[:32]
+    from hashlib import sha256  # (slow)
+
+    return sha256(repr(parts).encode(errors="surrogateescape")).hexdigest()[:32]

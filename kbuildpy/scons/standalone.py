@@ -14,9 +14,9 @@ from pathlib import Path
 
 from kbuildpy.coverage.place import instrumented_place
 from kbuildpy.kbuild.check_paths import check_directory_name, check_kbuild_file, check_output_name
-from kbuildpy.kbuild.early_compilers import early_compilers
 from kbuildpy.kbuild.finished_build import AskedAgain, find_finished
 from kbuildpy.kbuild.lock import lock_output
+from kbuildpy.kbuild.repeated_call import early_compilers
 from kbuildpy.kbuild.single_targets import target_below
 from kbuildpy.kernel.chosen import Need
 from kbuildpy.kernel.output_folder import output_folders
@@ -85,7 +85,7 @@ def build_directory(
     processors = os.cpu_count() or 1
     # (on one processor they would only be in the way)
     most = min(jobs, processors) if processors > 1 and _asks_for_modules_alone(request) else 0
-    with early_compilers(physical, folders, most=most) as early:
+    with early_compilers(physical, folders, most=most, place=place) as early:
         from kbuildpy.scons.run_standalone import run_scons  # (slow: SCons)
 
         return run_scons(request, allow_empty=allow_empty, results=results, key=key, began_ns=began_ns, early=early)

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
 from kbuildpy.kbuild.cmd_file import CmdFile, cmd_path_of, format_cmd_file
 from kbuildpy.kbuild.compiled_sources import read_compiled
-from kbuildpy.kbuild.early_compilers import EarlyCompilers, early_compilers
+from kbuildpy.kbuild.early_compilers import EarlyCompilers, StartedShell
 from kbuildpy.kbuild.finished_build import file_state
 from kbuildpy.kbuild.layout import Layout
 from kbuildpy.kbuild.make_environment import base_environment
+from kbuildpy.kbuild.repeated_call import begin_early, early_compilers, end_early
 
 COPY = "echo a.o: a.c a.h >.a.o.d; cat a.c a.h >a.o"
 
@@ -63,7 +64,7 @@ class Built:
 
     def leftovers(self) -> list[str]:
         """What is in the output besides the object, its records and the notes."""
-        known = {"a.o", ".a.o.d", ".a.o.cmd", "compiled.json"}
+        known = {"a.o", ".a.o.d", ".a.o.cmd", "compiled.json", "call.json"}
         return [path.name for path in self.out.rglob("*") if path.is_file() and path.name not in known]
 
 
@@ -73,7 +74,7 @@ def built(tmp_path: Path) -> Built:
 
 
 def test_an_edited_source_is_compiled_before_anybody_asks(built: Built) -> None:
-    with early_compilers(built.place, [built.out], most=1) as compilers:
+    with early_compilers(built.place, [built.out], most=1, place=built.place / "build") as compilers:
         began = compilers.began_ns(built.object_file)
         assert began < time.time_ns()
         assert built.take(compilers)
@@ -90,21 +91,21 @@ def test_nothing_is_compiled_that_was_not_edited(built: Built) -> None:
     compilers.note(str(built.place / "a.c"), state, built.target, built.layout, built.env)
     compilers.end()
     assert read_compiled(built.out).sources != notes.sources
-    with early_compilers(built.place, [built.out], most=1) as compilers:
+    with early_compilers(built.place, [built.out], most=1, place=built.place / "build") as compilers:
         assert not built.take(compilers)
     assert not built.object_file.exists()
 
 
 def test_another_command_or_environment_takes_nothing(built: Built) -> None:
     for words in ({"command": f"{built.command} "}, {"env": {**built.env, "CC": "other"}}):
-        with early_compilers(built.place, [built.out], most=1) as compilers:
+        with early_compilers(built.place, [built.out], most=1, place=built.place / "build") as compilers:
             assert not built.take(compilers, **words)
         assert not built.object_file.exists()
 
 
 @pytest.mark.parametrize("name", ["a.c", "a.h"])
 def test_what_changed_meanwhile_takes_nothing(name: str, built: Built) -> None:
-    with early_compilers(built.place, [built.out], most=1) as compilers:
+    with early_compilers(built.place, [built.out], most=1, place=built.place / "build") as compilers:
         time.sleep(0.2)
         before = (built.place / name).stat()
         (built.place / name).write_text("NEW\n")
@@ -127,7 +128,7 @@ def test_what_changed_meanwhile_takes_nothing(name: str, built: Built) -> None:
 )
 def test_an_object_that_is_not_as_it_should_be_is_not_taken(command: str, tmp_path: Path) -> None:
     built = Built(tmp_path.resolve(), command, {})
-    with early_compilers(built.place, [built.out], most=1) as compilers:
+    with early_compilers(built.place, [built.out], most=1, place=built.place / "build") as compilers:
         assert not built.take(compilers)
     assert not built.object_file.exists()
     assert built.leftovers() == []
@@ -136,30 +137,30 @@ def test_an_object_that_is_not_as_it_should_be_is_not_taken(command: str, tmp_pa
 def test_a_compiler_that_nobody_asks_for_is_ended_and_not_started_again(tmp_path: Path) -> None:
     built = Built(tmp_path.resolve(), f"echo $$ >{tmp_path.resolve()}/pid; sleep 100; {COPY}", {})
     began = time.monotonic()
-    with early_compilers(built.place, [built.out], most=1):
+    with early_compilers(built.place, [built.out], most=1, place=built.place / "build"):
         while not (built.place / "pid").exists() and time.monotonic() < began + 10:
             time.sleep(0.01)
     assert time.monotonic() < began + 20
     assert not Path(f"/proc/{(built.place / 'pid').read_text().strip()}").exists()
     (built.place / "pid").unlink()
-    with early_compilers(built.place, [built.out], most=1):
+    with early_compilers(built.place, [built.out], most=1, place=built.place / "build"):
         time.sleep(0.3)
     assert not (built.place / "pid").exists()
 
 
 def test_no_more_are_started_than_may_run(built: Built) -> None:
-    with early_compilers(built.place, [built.out], most=0) as compilers:
+    with early_compilers(built.place, [built.out], most=0, place=built.place / "build") as compilers:
         assert not built.take(compilers)
 
 
 def test_a_directory_where_others_write_names_no_command_to_run(built: Built) -> None:
     (built.out / ".kbuildpy").chmod(0o777)
-    with early_compilers(built.place, [built.out], most=1) as compilers:
+    with early_compilers(built.place, [built.out], most=1, place=built.place / "build") as compilers:
         assert not built.take(compilers)
 
 
 def test_notes_of_another_directory_start_nothing(built: Built, tmp_path: Path) -> None:
-    with early_compilers(tmp_path / "other", [built.out], most=1) as compilers:
+    with early_compilers(tmp_path / "other", [built.out], most=1, place=built.place / "build") as compilers:
         assert not built.take(compilers)
 
 
@@ -180,3 +181,103 @@ def test_sources_that_are_gone_are_forgotten(built: Built) -> None:
     compilers.note(str(built.place / "b.c"), (1, 2, 3, 4), built.target, built.layout, built.env)
     compilers.end()
     assert list(read_compiled(built.out).sources) == [str(built.place / "b.c")]
+
+
+@pytest.fixture
+def called(built: Built, monkeypatch: pytest.MonkeyPatch) -> Iterator[Built]:
+    """A directory that was built by `kbuildpy build -k X` in it."""
+    monkeypatch.chdir(built.place)
+    begin_early(["-k", "X"])
+    with early_compilers(built.place, [built.out], most=1, place=built.out) as compilers:
+        assert built.take(compilers)
+    built.object_file.unlink()
+    note_as_compiled(built)
+    built.edit("a.c", "newer\n")
+    yield built
+    end_early()
+
+
+def note_as_compiled(built: Built) -> None:
+    compilers = EarlyCompilers()
+    source = str(built.place / "a.c")
+    compilers.note(source, file_state(source), built.target, built.layout, built.env)
+    compilers.end()
+
+
+def test_the_same_call_compiles_before_it_is_understood(called: Built) -> None:
+    begin_early(["-k", "X"])
+    began = time.time_ns()
+    time.sleep(0.1)
+    with early_compilers(called.place, [called.out], most=1, place=called.out) as compilers:
+        assert compilers.began_ns(called.object_file) <= began
+        assert called.take(compilers)
+    assert called.object_file.read_text() == "newer\nheader\n"
+    assert called.leftovers() == [] and not (called.out / ".kbuildpy/early").exists()
+
+
+def test_a_source_that_was_saved_just_now_is_compiled_all_the_same(called: Built) -> None:
+    (called.place / "a.c").write_text("just now\n")
+    begin_early(["-k", "X"])
+    with early_compilers(called.place, [called.out], most=1, place=called.out) as compilers:
+        assert called.take(compilers)
+
+
+@pytest.mark.parametrize("words", [["-k", "Y"], ["-k", "X", "W=1"], []])
+def test_another_call_begins_nothing(words: list[str], called: Built) -> None:
+    begin_early(words)
+    assert not (called.out / ".kbuildpy/early").exists()
+
+
+def test_the_same_words_elsewhere_begin_nothing(called: Built, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere/build").symlink_to(called.out)
+    begin_early(["-k", "X"])
+    assert not (called.out / ".kbuildpy/early").exists()
+
+
+def test_what_nobody_takes_is_ended_and_removed(called: Built) -> None:
+    begin_early(["-k", "X"])
+    assert (called.out / ".kbuildpy/early").exists()
+    end_early()
+    assert not (called.out / ".kbuildpy/early").exists()
+    assert called.leftovers() == []
+
+
+def test_the_same_words_about_another_output_take_nothing(called: Built, tmp_path: Path) -> None:
+    begin_early(["-k", "X"])
+    with early_compilers(called.place, [tmp_path / "other"], most=1, place=called.out) as compilers:
+        assert not called.take(compilers)
+    assert not (called.out / ".kbuildpy/early").exists()
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]\n00000000", '{"words": 1}'])
+def test_a_note_that_is_none_begins_nothing(text: str, called: Built) -> None:
+    (called.out / ".kbuildpy/call.json").write_text(text)
+    begin_early(["-k", "X"])
+    assert not (called.out / ".kbuildpy/early").exists()
+
+
+def test_a_working_directory_that_is_gone_begins_nothing(called: Built, tmp_path: Path) -> None:
+    (tmp_path / "gone").mkdir()
+    os.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    begin_early(["-k", "X", str(called.place)])
+    assert not (called.out / ".kbuildpy/early").exists()
+
+
+def test_the_note_of_a_call_holds_no_words(called: Built) -> None:
+    begin_early(["--cache", "redis://user:secret-1234@host"])
+    with early_compilers(called.place, [called.out], most=1, place=called.out):
+        pass
+    assert "secret-1234" not in (called.out / ".kbuildpy/call.json").read_text()
+
+
+def test_commands_run_in_their_directory_without_traces_of_the_shells(tmp_path: Path) -> None:
+    place = tmp_path / "it's here"
+    place.mkdir()
+    shell = StartedShell(
+        "pwd; echo ${OLDPWD-none}; false; echo on", cwd=str(place), env=os.environ, said=tmp_path / "said"
+    )
+    assert shell.wait() == 1
+    assert (tmp_path / "said").read_text() == f"{place}\nnone\n"

@@ -86,6 +86,10 @@ GATES = (
     Gates("kbuildpy.page", "every format but HTML", ("kbuildpy.loader.reports.page",)),
     Gates("kbuildpy.timeline", "a build without a trace", ("kbuildpy.scons.trace_build", "kbuildpy.timeline.write")),
     Gates("kbuildpy.graph", "graph --help", ("kbuildpy.cli.graph_output",)),
+    Gates("argparse", "the compilers that a build starts before all else", ("kbuildpy.cli",)),
+    Gates("hashlib", "the compilers that a build starts before all else", ("hashlib",)),
+    Gates("shutil", "the compilers that a build starts before all else", ("shutil",)),
+    Gates("kbuildpy.kbuild.early_compilers", "every command but build", ("kbuildpy.kbuild.repeated_call",)),
     Gates("difflib", "names without a mistake", ("difflib",)),
     Gates("tempfile", "a home directory with a cache", ("tempfile",)),
     Gates("ctypes", "a build with nothing to do", ("kbuildpy.kbuild.libc",)),
@@ -338,7 +342,8 @@ def test_a_gate_leads_to_its_slow_part(gate: Gates) -> None:
 
 
 def test_no_command_imports_a_slow_package_before_it_is_run() -> None:
-    slow = {gate.part for gate in GATES if not gate.part.startswith("kbuildpy.")} - {"ctypes", "difflib", "tempfile"}
+    quick = {"argparse", "ctypes", "difflib", "hashlib", "shutil", "tempfile"}
+    slow = {gate.part for gate in GATES if not gate.part.startswith("kbuildpy.")} - quick
     assert {"cryptography", "SCons", "jinja2", "tqdm"} <= slow
     for name in ("kbuildpy.__main__", *(f"kbuildpy.cli.{command}" for command in COMMANDS)):
         assert {found for found in imported_at_the_top(name) if found.partition(".")[0] in slow} == set(), name
