@@ -160,8 +160,16 @@ def test_every_address_of_a_linked_file_is_addr2lines(options: Sequence[str], tm
     assert compared > 200
 
 
-@pytest.mark.parametrize("way", ["build-id", "link beside", "link in .debug", "link below the root", "same name"])
-def test_debug_information_in_a_file_of_its_own_is_found(way: str, tmp_path: Path) -> None:
+WAYS = (
+    *("build-id", "build-id in a folder", "link beside", "link in .debug", "link below the root", "same name"),
+    *("debuginfod", "debuginfod of XDG", "debuginfod at home", "zlib sections", "file of xz"),
+)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_debug_information_in_a_file_of_its_own_is_found(
+    way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     file = compile_both(tmp_path / "c", "-g")
     identified = tmp_path / "c/identified.ko"
     run(["ld", "-r", "--build-id", "-o", identified, file])
@@ -169,15 +177,34 @@ def test_debug_information_in_a_file_of_its_own_is_found(way: str, tmp_path: Pat
     root, place = tmp_path / "root", tmp_path / "m"
     place.mkdir()
     separate, stripped = place / "all.debug", place / "all.ko"
-    run(["objcopy", "--only-keep-debug", identified, separate])
+    compress = ["--compress-debug-sections=zlib"] if way == "zlib sections" else []
+    run(["objcopy", "--only-keep-debug", *compress, identified, separate])
     run(["objcopy", "--strip-debug", f"--add-gnu-debuglink={separate}", identified, stripped])
     if not way.startswith("link"):
         run(["objcopy", "--remove-section=.gnu_debuglink", stripped])
     note = run(["readelf", "-n", stripped]).text
     build_id = note.partition("Build ID: ")[2].split()[0]
+    if way == "file of xz":
+        run(["xz", "--check=crc32", separate])
+        separate = separate.with_name(f"{separate.name}.xz")
     below = root / "usr/lib/debug" / place.relative_to("/")
+    folder, cache = tmp_path / "folder", tmp_path / "cache"
+    for name in ("DEBUGINFOD_CACHE_PATH", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(cache))
+    if way == "debuginfod":
+        monkeypatch.setenv("DEBUGINFOD_CACHE_PATH", str(cache / "chosen"))
+    if way == "debuginfod of XDG":
+        monkeypatch.setenv("XDG_CACHE_HOME", str(cache / "xdg"))
+    identified_file = Path(".build-id", build_id[:2], f"{build_id[2:]}.debug")
     target = {
-        "build-id": root / "usr/lib/debug/.build-id" / build_id[:2] / f"{build_id[2:]}.debug",
+        "build-id": root / "usr/lib/debug" / identified_file,
+        "build-id in a folder": folder / identified_file,
+        "zlib sections": root / "usr/lib/debug" / identified_file,
+        "file of xz": root / "usr/lib/debug" / identified_file,
+        "debuginfod": cache / "chosen" / build_id / "debuginfo",
+        "debuginfod of XDG": cache / "xdg/debuginfod_client" / build_id / "debuginfo",
+        "debuginfod at home": cache / ".cache/debuginfod_client" / build_id / "debuginfo",
         "link beside": separate,
         "link in .debug": place / ".debug/all.debug",
         "link below the root": below / "all.debug",
@@ -187,7 +214,7 @@ def test_debug_information_in_a_file_of_its_own_is_found(way: str, tmp_path: Pat
     shutil.move(separate, target)
     image = ModuleImage.from_path(stripped)
     assert not DebugInfo(image).is_there
-    found = find_debug_file(image, stripped, root=root)
+    found = find_debug_file(image, stripped, root=root, folders=[folder])
     assert found is not None and found.filename == str(target)
     debug = DebugInfo(found)
     for section in (".text", ".init.text"):
