@@ -8,15 +8,16 @@ no file is written through one, and it has at most so many members and bytes.
 
 from __future__ import annotations
 
+import functools
+import io
 import lzma
 import shutil
 import tarfile
 import tempfile
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path, PurePosixPath
 
 from kbuildpy.dkms.places import DkmsPlaces, check_kernel
@@ -48,7 +49,15 @@ class _BoundedHeader(tarfile.TarInfo):
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> _BoundedHeader:
         """The member that a block describes. Raises `_HeaderError`."""
-        found = super().frombuf(buf, encoding, errors)
+        return cls._checked(super().frombuf(buf, encoding, errors))
+
+    @classmethod
+    def _frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str, **more: bool) -> _BoundedHeader:
+        """The same, by the name that tarfile calls since 3.14, and in later releases of older versions."""
+        return cls._checked(super()._frombuf(buf, encoding, errors, **more))  # type: ignore[misc]
+
+    @staticmethod
+    def _checked(found: _BoundedHeader) -> _BoundedHeader:
         if found.size < 0 or (found.type in _READ_AS_A_WHOLE and found.size > _HEADER):
             raise _HeaderError(f"a header of {found.size} bytes")
         if found.type == tarfile.GNUTYPE_SPARSE:
@@ -58,6 +67,20 @@ class _BoundedHeader(tarfile.TarInfo):
     def _proc_gnusparse_10(self, following: tarfile.TarInfo, records: object, archive: object) -> None:
         """In place of tarfile's, which reads a map of any length."""
         raise _HeaderError(f"{printable(following.name)} is a sparse file")
+
+
+@functools.cache
+def check_headers_are_bounded() -> None:
+    """Whether tarfile asks `_BoundedHeader` about each header: another Python may not, and would then read what an
+    archive tells it to. Raises `KbuildError`."""
+    long = tarfile.TarInfo("long")
+    long.type, long.size = tarfile.GNUTYPE_LONGNAME, _HEADER + 1
+    with suppress(tarfile.ReadError):
+        try:
+            tarfile.open(fileobj=io.BytesIO(long.tobuf(tarfile.GNU_FORMAT)), tarinfo=_BoundedHeader).close()
+        except _HeaderError:
+            return
+    raise KbuildError("this Python's tarfile reads headers of any length", hint="use kbuildpy with another Python")
 
 
 @dataclass(frozen=True)
@@ -105,7 +128,10 @@ def make_archive(
                 shutil.copyfile(conf or source / "dkms.conf", stage / _BINARIES / "dkms.conf")
             else:
                 shutil.copytree(
-                    source.resolve(), stage / _SOURCES, symlinks=True, ignore=partial(_hidden, source.resolve())
+                    source.resolve(),
+                    stage / _SOURCES,
+                    symlinks=True,
+                    ignore=functools.partial(_hidden, source.resolve()),
                 )
             target.parent.mkdir(parents=True, exist_ok=True)
         except (OSError, shutil.Error) as error:
@@ -127,6 +153,7 @@ def opened_archive(places: DkmsPlaces, archive: Path) -> Iterator[Archive]:
     """What is in an archive, unpacked for as long. Raises `KbuildError` for a file that is none."""
     if not archive.is_file():
         raise KbuildError(f"{archive}: no such file", hint="it is what mktarball writes: *.dkms.tar.gz", status=2)
+    check_headers_are_bounded()
     with _staged(places) as stage:
         try:
             with tarfile.open(archive, tarinfo=_BoundedHeader) as file:

@@ -81,7 +81,9 @@ def test_a_damaged_module_is_named_once_with_what_to_do(tmp_path: Path) -> None:
     file.write_bytes(b"\x28\xb5\x2f\xfd\x24\x05")
     with pytest.raises(KbuildError) as failed:
         read_module(file)
-    assert failed.value.message.startswith(f"{file}: damaged zstd contents: ")
+    # (the program says why; Python's own, from 3.14 on, does not)
+    found = failed.value.message.removeprefix(f"{file}: ")
+    assert found.startswith("damaged zstd contents: ") or found == "the zstd contents are cut off before their end"
     assert "stdin" not in failed.value.message
     assert failed.value.hint == AGAIN
 
