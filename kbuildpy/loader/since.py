@@ -119,10 +119,10 @@ PARANOID_CALLS = (6, 15)
 PERCPU_ADDRESSES = (6, 15)
 """x86: per-CPU variables have addresses in the kernel's range; before, offsets from 0."""
 
-PERCPU_PROFILED_UNTIL = (6, 15)
+PERCPU_PROFILED_UNTIL = ((6, 15), (6, 14, 9))
 """Before this version, the profiling of allocations enlarges the reserve for per-CPU variables of modules."""
 
-ZERO_SITES = ((6, 15), (6, 12, 95))
+ZERO_SITES = ((6, 15), (6, 12, 95), (6, 6, 144))
 """Zeros in the list of places to trace are left out also where the kernel adds to addresses (arm64)."""
 
 ALL_RO_AFTER_INIT = (6, 16)
@@ -141,7 +141,7 @@ PERCPU_RELOCATED = (6, 16)
 RISCV_COUNTED_TOGETHER = (6, 16)
 """riscv: relocations that are like each other need one entry of the PLT or GOT, also in different sections."""
 
-INIT_TRAMPOLINE = ((6, 17), (6, 16, 6), (6, 12, 46))
+INIT_TRAMPOLINE = ((6, 17), (6, 16, 6), (6, 12, 46), (6, 6, 105))
 """arm64: init code has its own trampoline to ftrace."""
 
 CALLBACKS_OF_KERNEL = (6, 18)
@@ -162,7 +162,7 @@ WARNING_WITH_COMMAND = (6, 19)
 PATCH_SITES = (7, 0)
 """x86: the kernel assembles the alternatives of a place first, and does not write after its end."""
 
-SYMBOL_SECTIONS = ((7, 0), (6, 19, 11), (6, 18, 21), (6, 12, 80), (6, 1, 168))
+SYMBOL_SECTIONS = ((7, 0), (6, 19, 11), (6, 18, 21), (6, 12, 80), (6, 6, 131), (6, 1, 168))
 """A symbol in a section that does not exist is refused; before, the kernel reads beyond the section headers."""
 
 BTF_LAYOUT = (7, 1)

@@ -11,11 +11,11 @@ LICENSE_REQUIRED = (5, 11)
 """A missing licence, the use of a GPL-only symbol, a static export and, with -E, section mismatches are errors; before,
 two of them were fatal, and two only warnings."""
 
-PROTOTYPE_HINT = (5, 13)
-"""The message about a missing CRC has a second line, about <asm/asm-prototypes.h>."""
-
 UNDEFINED_ALWAYS = (5, 13)
 """Undefined symbols are reported always; before, only if a symvers file has symbols of vmlinux."""
+
+PROTOTYPE_HINT = (5, 14)
+"""The message about a missing CRC has a second line, about <asm/asm-prototypes.h>."""
 
 SOFTIRQENTRY_TEXT = (5, 15)
 """`.softirqentry.text` is code that an exception table may name."""
@@ -36,7 +36,7 @@ TEST_FLAG = (6, 0)
 LOONGARCH_DIFFERENCES = (6, 2)
 """loongarch: R_LARCH_SUB32 in `__ex_table` is no reference."""
 
-TEXT_SECTIONS = ((6, 2), (6, 1, 79))
+TEXT_SECTIONS = ((6, 2), (6, 1, 79), (5, 15, 174))
 """Every section `.text.*` is code like `.text`; before, only `.text.unlikely`."""
 
 ORC_HEADER = (6, 4)
@@ -48,7 +48,7 @@ CDX_OVERRIDES = (6, 5)
 DESCRIPTION_EXTRA = (6, 5)
 """With -W, a missing MODULE_DESCRIPTION() is reported."""
 
-EXTABLE_ERROR = ((6, 5), (6, 4, 4), (6, 1, 39))
+EXTABLE_ERROR = ((6, 5), (6, 4, 4), (6, 3, 13), (6, 1, 39), (5, 15, 121))
 """An exception table that names data is an error; before, fatal, with an explanation."""
 
 LOCATED_MISMATCHES = (6, 5)
@@ -115,7 +115,7 @@ SEPARATE_VERSION_TABLES = (6, 14)
 TYPEC_WITHOUT_MODE = (6, 14)
 """Type-C aliases have no mode."""
 
-DESCRIPTION_ALWAYS = (6, 16)
+DESCRIPTION_ALWAYS = (6, 15)
 """A missing MODULE_DESCRIPTION() is reported always."""
 
 MODULE_NAMESPACES = (6, 16)
@@ -124,7 +124,7 @@ MODULE_NAMESPACES = (6, 16)
 SECTION_BOUNDS = (6, 19)
 """Undefined __start_SECTION and __stop_SECTION are ignored."""
 
-PPC64_SMALL = ((7, 0), (6, 12, 75), (6, 1, 165), (5, 10, 252))
+PPC64_SMALL = ((7, 0), (6, 19, 6), (6, 18, 16), (6, 12, 75), (6, 6, 128), (6, 1, 165), (5, 15, 202), (5, 10, 252))
 """ppc64: undefined _restgpr1_*, _savegpr1_*, _restfpr_* and _savefpr_* are ignored."""
 
 PROBES_CHECKED = (7, 0)

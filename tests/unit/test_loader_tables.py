@@ -436,7 +436,13 @@ def test_arm64_expects_each_function_once() -> None:
     assert "ftrace failed to modify " in arm64([*TRAMPOLINES, places]).journal.lines
 
 
-@pytest.mark.parametrize(("version", "count"), [((6, 1), 1), ((6, 12, 117), 2), ((6, 14), 1), ((7, 3), 2)])
+@pytest.mark.parametrize(
+    ("version", "count"),
+    [
+        *(((6, 1), 1), ((6, 6, 104), 1), ((6, 6, 105), 2), ((6, 12, 117), 2), ((6, 14), 1)),
+        *(((6, 16, 5), 1), ((6, 16, 6), 2), ((7, 3), 2)),
+    ],
+)
 def test_arm64_refuses_a_module_without_trampolines(version: Version, count: int) -> None:
     arm64(TRAMPOLINES[:count], version=version)
     with pytest.raises(Refusal) as caught:
@@ -458,7 +464,13 @@ def test_an_alternative_of_arm64_whose_replacement_is_nowhere_is_undefined() -> 
         arm64([*TRAMPOLINES, Sec(".altinstructions", RODATA, contents, [Rel(0, 261, 1)])])
 
 
-@pytest.mark.parametrize(("version", "is_fault"), [((6, 1), True), ((6, 12, 117), False), ((6, 15), False)])
+@pytest.mark.parametrize(
+    ("version", "is_fault"),
+    [
+        *(((6, 1), True), ((6, 6, 143), True), ((6, 6, 144), False), ((6, 12, 94), True), ((6, 12, 95), False)),
+        *(((6, 14, 11), True), ((6, 15), False)),
+    ],
+)
 def test_arm64_adds_to_addresses_before_it_leaves_zeros_out(version: Version, is_fault: bool) -> None:
     places = Sec("__patchable_function_entries", DATA, bytes(8))
     assert ("ftrace faulted on modifying " in arm64([*TRAMPOLINES, places], version=version).journal.lines) is is_fault

@@ -30,7 +30,7 @@ from kbuildpy.loader.stages.layout import layout_and_allocate
 from kbuildpy.loader.stages.modinfo import modinfo_values
 from kbuildpy.loader.stages.own_exports import own_exports
 from kbuildpy.loader.stages.relocate import apply_relocations
-from kbuildpy.loader.stages.sections import check_export_sections, find_module_sections
+from kbuildpy.loader.stages.sections import check_export_sections, find_module_sections, percpu_modalloc
 from kbuildpy.loader.stages.symbols import simplify_symbols
 from kbuildpy.loader.stages.sysfs import mod_sysfs_setup
 from kbuildpy.loader.verdict import Refusal, Undefined
@@ -273,7 +273,7 @@ def test_symbol_0_is_looked_at_too() -> None:
         simplify_symbols(info)
 
 
-@pytest.mark.parametrize("version", [(6, 1, 167), (6, 12, 79), (6, 19)])
+@pytest.mark.parametrize("version", [(6, 1, 167), (6, 6, 130), (6, 12, 79), (6, 19)])
 def test_a_symbol_in_a_section_that_does_not_exist_is_looked_at_by_some_kernels(version: Version) -> None:
     info = module(text=[Rel(0, R_PC32, EXTERN)])
     info.kernel = replace(info.kernel, version=version)
@@ -282,7 +282,7 @@ def test_a_symbol_in_a_section_that_does_not_exist_is_looked_at_by_some_kernels(
         simplify_symbols(info)
 
 
-@pytest.mark.parametrize("version", [(6, 1, 168), (6, 12, 80), (7, 0)])
+@pytest.mark.parametrize("version", [(6, 1, 168), (6, 6, 131), (6, 12, 80), (7, 0)])
 def test_a_symbol_in_a_section_that_does_not_exist_is_refused_by_others(version: Version) -> None:
     info = module(text=[Rel(0, R_PC32, EXTERN)])
     info.kernel = replace(info.kernel, version=version)
@@ -290,6 +290,17 @@ def test_a_symbol_in_a_section_that_does_not_exist_is_refused_by_others(version:
     with pytest.raises(Refusal, match="in a section that does not exist") as caught:
         simplify_symbols(info)
     assert caught.value.errno == "ENOEXEC"
+
+
+@pytest.mark.parametrize(("version", "fits"), [((6, 14, 8), True), ((6, 14, 9), False), ((6, 15), False)])
+def test_the_reserve_for_per_cpu_variables_was_larger_with_profiled_allocations(version: Version, fits: bool) -> None:
+    sections = [Sec(".data..percpu", DATA, bytes(16 << 10))]
+    info = info_of(sections, [], version=version, config={"CONFIG_MEM_ALLOC_PROFILING": "y"})
+    if fits:
+        percpu_modalloc(info)
+    else:
+        with pytest.raises(Refusal, match="all modules together have 8192"):
+            percpu_modalloc(info)
 
 
 def test_a_livepatch_relocation_by_a_symbol_that_does_not_exist_is_resolved() -> None:

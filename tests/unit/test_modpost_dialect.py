@@ -43,7 +43,7 @@ def dialect(directory: Path, version: str, headers: dict[str, str] | None = None
         ("early_errors", "5.10", "5.11", True, False),
         ("mismatch_is_fatal", "5.10", "5.11", True, False),
         ("needs_vmlinux", "5.12", "5.13", True, False),
-        ("prototype_hint", "5.12", "5.13", False, True),
+        ("prototype_hint", "5.13", "5.14", False, True),
         ("test_flag", "5.19", "6.0", False, True),
         ("explains_mismatches", "5.19", "6.0", True, False),
         ("orc_header", "6.3", "6.4", False, True),
@@ -60,7 +60,7 @@ def dialect(directory: Path, version: str, headers: dict[str, str] | None = None
         ("symvers_owner_by_file", "6.12", "6.13", False, True),
         ("separate_version_tables", "6.13", "6.14", False, True),
         ("typec_mode", "6.13", "6.14", True, False),
-        ("description", "6.15", "6.16", "extra", "always"),
+        ("description", "6.14", "6.15", "extra", "always"),
         ("module_namespaces", "6.15", "6.16", False, True),
         ("ignores_section_bounds", "6.18", "6.19", False, True),
         ("alias_buffers", "7.0", "7.1", False, True),
@@ -79,7 +79,9 @@ def test_a_change_comes_with_its_release(
 @pytest.mark.parametrize(
     ("field", "last", "since", "before", "after"),
     [
+        ("extable_is_fatal", "5.15.120", "5.15.121", True, False),
         ("extable_is_fatal", "6.1.38", "6.1.39", True, False),
+        ("extable_is_fatal", "6.3.12", "6.3.13", True, False),
         ("srcversion_headers", "6.1.78", "6.1.79", False, True),
         ("input_last_bit", "6.1.123", "6.1.124", False, True),
         ("input_last_bit", "6.12.8", "6.12.9", False, True),
@@ -192,6 +194,24 @@ def test_sections_of_hotplugged_memory_count_where_the_headers_have_them(name: s
 )
 def test_sections_that_need_no_mark_grow_with_compilers(version: str, has: tuple[str, ...], tmp_path: Path) -> None:
     assert dialect(tmp_path, version).white_sections == (*WHITE_SECTIONS, *has)
+
+
+@pytest.mark.parametrize(("last", "since"), [("5.15.173", "5.15.174"), ("6.1.78", "6.1.79"), ("6.1", "6.2")])
+def test_every_text_section_is_checked_since_a_release(last: str, since: str, tmp_path: Path) -> None:
+    assert ".text.*" not in dialect(tmp_path, last).section_rules.checks[0].fromsec
+    assert ".text.*" in dialect(tmp_path, since).section_rules.checks[0].fromsec
+
+
+@pytest.mark.parametrize(
+    ("last", "since"),
+    [
+        *(("5.10.251", "5.10.252"), ("5.15.201", "5.15.202"), ("6.1.164", "6.1.165"), ("6.6.127", "6.6.128")),
+        *(("6.12.74", "6.12.75"), ("6.18.15", "6.18.16"), ("6.19.5", "6.19.6"), ("6.19", "7.0")),
+    ],
+)
+def test_functions_that_save_registers_of_small_code_are_the_linkers(last: str, since: str, tmp_path: Path) -> None:
+    assert "_savegpr1_" not in dialect(tmp_path, last).ignored_prefixes[PPC64]
+    assert "_savegpr1_" in dialect(tmp_path, since).ignored_prefixes[PPC64]
 
 
 @pytest.mark.parametrize(("version", "has"), [("5.17", False), ("5.18", True), ("6.9", True), ("6.10", False)])

@@ -8,6 +8,7 @@ later halves, setup_modinfo).
 from __future__ import annotations
 
 from kbuildpy.elf.kernel_symbol import field_size
+from kbuildpy.kernel.release import has_change
 from kbuildpy.loader import since
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.memory.pointers import has_address
@@ -47,7 +48,8 @@ def percpu_modalloc(info: LoadInfo) -> None:
         if size > _PERCPU_RESERVE:
             info.not_checked("whether its per-CPU variables fit", reason="that depends on the kernel's own")
         return
-    profiled = info.kernel.has("MEM_ALLOC_PROFILING") and info.kernel.version < since.PERCPU_PROFILED_UNTIL
+    is_enlarged = not has_change(info.kernel.version, since.PERCPU_PROFILED_UNTIL)
+    profiled = is_enlarged and info.kernel.has("MEM_ALLOC_PROFILING")
     reserve = _PERCPU_RESERVE_PROFILED if profiled else _PERCPU_RESERVE
     if size > reserve:
         info.log(f"percpu: allocation failed, size={rounded} align={align} atomic=0, alloc from reserved chunk failed")
