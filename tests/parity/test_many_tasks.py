@@ -197,10 +197,13 @@ def test_slurm_whose_controller_is_lost_for_a_while(
         process = subprocess.Popen(
             argv, cwd=place, env=slurm.environ, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )
-        _wait_for_results(place / "restarted/results.jsonl", 50)
-        slurm.restart_controller()
-        began = time.monotonic()
-        results, said = process.communicate(timeout=900)
+        try:
+            _wait_for_results(place / "restarted/results.jsonl", 50)
+            slurm.restart_controller()
+            began = time.monotonic()
+            results, said = process.communicate(timeout=900)
+        finally:
+            process.kill()
         print(f"the controller was killed after 50 cells: {time.monotonic() - began:.1f} s more")
     finally:
         slurm.end()

@@ -83,8 +83,14 @@ class Slurm:
         return process
 
     def _is_idle(self) -> bool:
+        return self._state() == "idle"
+
+    def _works(self) -> bool:
+        return self._state() in ("idle", "mixed", "allocated")
+
+    def _state(self) -> str:
         done = run(["sinfo", "--noheader", "--format", "%T"], env=self.environ, check=False, timeout=30)
-        return done.text.strip() == "idle"
+        return done.text.strip()
 
     def restart_controller(self) -> None:
         """Kill the controller, and start it again after a while."""
@@ -92,9 +98,9 @@ class Slurm:
         self.controller.wait()
         time.sleep(3)
         self.controller = self._daemon("slurmctld", "-D")
-        # (it takes the only node for lost until somebody says otherwise)
-        _wait_for(lambda: run(["sinfo"], env=self.environ, check=False, timeout=30).returncode == 0)
-        run(["scontrol", "update", f"nodename={self.host}", "state=resume"], env=self.environ, check=False)
+        # (it takes the only node for lost until somebody says otherwise, which it refuses until it has asked the node)
+        resume = ["scontrol", "update", f"nodename={self.host}", "state=resume"]
+        _wait_for(lambda: run(resume, env=self.environ, check=False, timeout=30).returncode == 0 or self._works())
 
     def end(self) -> None:
         """End all daemons, and what they run."""
