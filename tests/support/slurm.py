@@ -96,7 +96,8 @@ class Slurm:
         """Kill the controller, and start it again after a while."""
         self.controller.send_signal(signal.SIGKILL)
         self.controller.wait()
-        time.sleep(3)
+        # (squeue itself tries again for ten seconds, slurm.conf(5): MessageTimeout)
+        time.sleep(25)
         self.controller = self._daemon("slurmctld", "-D")
         # (it takes the only node for lost until somebody says otherwise, which it refuses until it has asked the node)
         resume = ["scontrol", "update", f"nodename={self.host}", "state=resume"]
