@@ -13,6 +13,7 @@ from sphinx.cmd.build import build_main
 
 from docs.site.accessible import make_accessible
 from docs.site.assemble import assemble
+from docs.site.message_pages import line_index
 
 ROOT = Path(__file__).parents[2]
 
@@ -21,6 +22,9 @@ def build(out: Path, *, jobs: str = "auto") -> int:
     """Build the site into `out`, and return the exit status of Sphinx."""
     sources = out.with_name(f"{out.name}-sources")
     assemble(ROOT, sources)
+    scripts = out / "_static"
+    scripts.mkdir(parents=True, exist_ok=True)
+    (scripts / "loader_lines.js").write_text(line_index(ROOT))
     config = ["-c", str(Path(__file__).parent)]
     strict = ["-W", "-n", "--keep-going"]
     status = int(build_main(["-b", "html", "-q", "-E", "-j", jobs, *strict, *config, str(sources), str(out)]))

@@ -94,7 +94,7 @@ the bytes of `make -C KDIR M=DIR modules` and the verdict of the kernel's `load_
   project](docs/how-to/existing-project.md), [many kernels](docs/how-to/many-kernels.md), [a release with a key in
   hardware](docs/how-to/release-key-in-hardware.md), and others.
 - **A message?** [Every message of the kernel's loader](docs/reference/loader-messages/index.md), with what it means and
-  what to do. The search finds them by the words of the line that `dmesg` shows, without names and numbers.
+  what to do. Paste the line that `dmesg` shows into the search, with its names and numbers.
 - **A detail?** [Commands](docs/reference/commands/index.md), [builders](docs/reference/builders.md),
   [variables](docs/reference/variables.md), [JSON](docs/json.md).
 - **Why?** [The pipeline](docs/explanations/pipeline.md), [what a verdict is

@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Sphinx's configuration. Nothing of the site comes from elsewhere: no fonts, no scripts, no search service."""
 
+from __future__ import annotations
+
+from sphinx.application import Sphinx
+
 from kbuildpy import __version__
 
 project = "kbuildpy"
@@ -31,3 +35,15 @@ html_copy_source = False
 html_show_sourcelink = False
 html_show_sphinx = False
 html_permalinks_icon = "#"
+
+
+def setup(app: Sphinx) -> None:
+    """Have the page of the search, and that alone, take lines of a kernel's log."""
+    app.connect("html-page-context", _add_scripts)
+
+
+def _add_scripts(app: Sphinx, page: str, *_: object) -> None:
+    if page == "search":
+        # (loader_lines.js is written by `docs.site.__main__`)
+        app.add_js_file("loader_lines.js", loading_method="defer")
+        app.add_js_file("search_lines.js", loading_method="defer")

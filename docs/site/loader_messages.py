@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from docs.site.texts import Alternatives, Reader, SourceFile, read_code
+from docs.site.said_lines import PARTS, SAID_LINES
+from docs.site.texts import RECORDS, Alternatives, Reader, SourceFile, calls_of, read_code
 
 PACKAGE = "kbuildpy.loader"
 REFUSED, SAID, UNDEFINED = "refused", "said", "undefined"
@@ -22,6 +23,8 @@ _ERRNO = re.compile(r"E[A-Z0-9]+")
 _VARIES = re.compile(r"<[^<>]*>|'unspecified'")
 _BTF = f"{PACKAGE}.btf."
 _BTF_END = "failed to validate module [<module>] BTF: -<errno>"
+_QUERY_PARTS = ("dyndbg: tokenize failed", "dyndbg: flags parse failed", "dyndbg: query parse failed")
+"""One of these follows a complaint about a query of dynamic debug messages."""
 _MACHINE_FUNCTIONS = (
     "apply_relocate_add",
     "apply_relocate",
@@ -33,6 +36,8 @@ _MACHINE_FUNCTIONS = (
 """What each machine has a function of its own for."""
 _Make = Callable[..., "Message"]
 _Text = Callable[..., Alternatives]
+_VERIFIER = ("log", "log_type", "log_basic", "_log_member", "_log_variable", "verifier_log", "_warned")
+"""Functions of the verifier of types that log something."""
 _NOT_MESSAGES = {
     (f"{PACKAGE}.load_info", "refuse"),
     (f"{PACKAGE}.load_info", "warn"),
@@ -41,6 +46,10 @@ _NOT_MESSAGES = {
     (f"{PACKAGE}.btf.env", "log_basic"),
     (f"{PACKAGE}.btf.invalid", "verifier_log"),
     (f"{PACKAGE}.btf.check_meta", "_log_member"),
+    (f"{PACKAGE}.btf.check_meta", "_log_variable"),
+    (f"{PACKAGE}.btf.relocate", "_warned"),
+    (f"{PACKAGE}.parameters.dyndbg", "exec_queries"),
+    (f"{PACKAGE}.parameters.param_values", "_complain"),
 }
 """Functions that give a message its form: their callers have the text."""
 
@@ -53,7 +62,7 @@ class Message:
     """REFUSED, SAID (a line of the log, and the loading goes on), or UNDEFINED."""
     errnos: tuple[str, ...]
     lines: tuple[str, ...]
-    """The lines of the kernel's log; () where it logs nothing."""
+    """The line of the kernel's log, in its forms; () where it logs nothing."""
     reasons: tuple[str, ...]
     hints: tuple[str, ...]
     stages: tuple[str, ...]
@@ -62,8 +71,13 @@ class Message:
     """The file of the code, below the root of the project."""
     number: int
     """The line there."""
-    purpose: str = ""
-    """What the function of the code does that has it."""
+    also: tuple[str, ...] = ()
+    """The lines that follow it."""
+
+    @property
+    def logged(self) -> tuple[str, ...]:
+        """All lines that belong to it."""
+        return (*self.lines, *self.also)
 
     @property
     def title(self) -> str:
@@ -86,10 +100,45 @@ def all_messages(root: Path) -> list[Message]:
     found: list[Message] = []
     for file in files.values():
         for call in sorted(_calls(file), key=lambda call: call.lineno):
-            found += _messages(reader, stages, root, file, call)
-    refused = {(item.file, line) for item in found if item.kind == REFUSED for line in item.lines}
+            for message in _messages(reader, stages, root, file, call):
+                if message not in found:
+                    found.append(message)
+    refused = {(item.file, _bare(line)) for item in found if item.kind == REFUSED for line in item.logged}
     # (a line that belongs to a refusal is no message of its own)
-    return [item for item in found if item.kind != SAID or any((item.file, line) not in refused for line in item.lines)]
+    own = [
+        item
+        for item in found
+        if item.kind != SAID or any((item.file, _bare(line)) not in refused for line in item.lines)
+    ]
+    return _with_meanings(own)
+
+
+def _bare(line: str) -> str:
+    return _VARIES.sub("<>", line)
+
+
+def _with_meanings(messages: list[Message]) -> list[Message]:
+    """`messages`, those that refuse nothing with what they mean, and those that only follow another one with that."""
+    heads = {key: message for key in SAID_LINES for message in messages if message.kind == SAID and _has(message, key)}
+    followers = {
+        part: [message for message in messages if message.kind == SAID and _has(message, part)] for part in PARTS
+    }
+    found = []
+    for message in messages:
+        if any(message in followers[part] and message != heads.get(PARTS[part]) for part in PARTS):
+            continue
+        key = next((key for key in SAID_LINES if heads.get(key) == message), "")
+        if key:
+            parts = [line for part in PARTS if PARTS[part] == key for item in followers[part] for line in item.logged]
+            also = tuple(dict.fromkeys(line for line in (*message.also, *parts) if line not in message.lines))
+            meaning = SAID_LINES[key]
+            message = replace(message, reasons=(meaning.why,), hints=(meaning.to_do,), also=also)
+        found.append(message)
+    return found
+
+
+def _has(message: Message, part: str) -> bool:
+    return any(part in line for line in message.logged)
 
 
 def message_calls(file: SourceFile) -> list[ast.Call]:
@@ -110,9 +159,11 @@ def _form(file: SourceFile, call: ast.Call) -> str:
     func = call.func
     name = func.attr if isinstance(func, ast.Attribute) else func.id if isinstance(func, ast.Name) else ""
     owner = func.value if isinstance(func, ast.Attribute) else None
-    if file.name.startswith(_BTF) and name in ("log", "log_type", "log_basic", "_log_member", "verifier_log"):
+    if file.name.startswith(_BTF) and name in _VERIFIER:
         return name
     if name == "InvalidBtf":
+        return name
+    if name in ("_complain", "_Wrong") and file.name.startswith(f"{PACKAGE}.parameters."):
         return name
     if owner is None:
         return name if name in ("Refusal", "Undefined", "Unresolvable", "Unloading") else ""
@@ -128,18 +179,42 @@ def _last_name(node: ast.expr) -> str:
 
 
 def _messages(reader: Reader, stages: _Stages, root: Path, file: SourceFile, call: ast.Call) -> Iterator[Message]:
+    """The messages of a call: one for each value of a class of `RECORDS`, and for each row of a table of texts, that it
+    can be made with."""
+    function = file.owner.get(call)
+    names = {node.id for node in ast.walk(function) if isinstance(node, ast.Name)} if function else set()
+    given = set(function.args.args) if function else set()
+    names |= {item.arg for item in given}
+    records = sorted(names & RECORDS.keys())
+    for made in reader.makers(RECORDS[records[0]]) if records else (None,):
+        one = reader.made_by(made, None)
+        tables: dict[str, list[str]] = {}
+        for argument in (*call.args, *(keyword.value for keyword in call.keywords)):
+            tables.update(one.table_keys(file, argument))
+        if function is None or not tables:
+            yield from _made_messages(one, stages, root, file, call)
+            continue
+        [(name, keys), *_] = tables.items()
+        for key in keys:
+            yield from _made_messages(reader.made_by(made, (function, name, key)), stages, root, file, call)
+
+
+def _made_messages(reader: Reader, stages: _Stages, root: Path, file: SourceFile, call: ast.Call) -> Iterator[Message]:
     form = _form(file, call)
     owner = file.owner.get(call)
     place = (str(file.path.relative_to(root)), call.lineno)
     functions = stages.of(file, owner)
 
     def message(
-        kind: str, errno: Alternatives = (), line: Alternatives = (), reason: Alternatives = (), hint: Alternatives = ()
+        kind: str,
+        errno: Alternatives = (),
+        line: Alternatives = (),
+        reason: Alternatives = (),
+        hint: Alternatives = (),
+        also: Alternatives = (),
     ) -> Message:
         errnos = tuple(sorted({name for name in errno if name and _ERRNO.fullmatch(name)}))
-        return Message(
-            kind, errnos, _told(line), _told(reason), _told(hint), functions, *place, purpose=_purpose(owner)
-        )
+        return Message(kind, errnos, _told(line), _told(reason), _told(hint), functions, *place, _told(also))
 
     def text(at: int, name: str = "") -> Alternatives:
         given = next((item.value for item in call.keywords if item.arg == name), None)
@@ -161,21 +236,31 @@ def _messages(reader: Reader, stages: _Stages, root: Path, file: SourceFile, cal
         if text(0) != ("<line>",):
             yield message(SAID, line=text(0))
     elif form == "warn":
-        lines = text(2, "message") or ()
-        source, function = text(0) or ("<file>",), text(1) or ("<function>",)
-        where = f"WARNING: <...> at {source[0]}:<line> {function[0]}+<offset>"
-        yield message(SAID, line=(*lines, where))
+        pairs = [(source, function) for source in text(0) for function in text(1)] or list(_warnings(reader))
+        where = tuple(f"WARNING: <...> at {source}:<line> {function}+<offset>" for source, function in pairs)
+        lines = tuple(line for line in text(2, "message") if line)
+        yield message(SAID, line=lines or where, also=where if lines else ())
+    elif form == "_complain":
+        yield message(SAID, line=tuple(f"<name>: {line}" for line in text(2)))
+    elif form == "_Wrong":
+        yield message(SAID, line=tuple(f"dyndbg: {line}" for line in text(0)), also=_QUERY_PARTS)
     elif form == "Unloading":
         if text(0) != (None,):
-            yield replace(message(REFUSED, text(0), reason=text(1)), stages=("delete_module",))
+            yield replace(message(REFUSED, text(0), reason=text(1), hint=text(5, "hint")), stages=("delete_module",))
     elif file.name.startswith(_BTF):
         yield from _of_types(reader, file, call, form, message, text)
 
 
 def _unresolvable(reader: Reader, file: SourceFile, call: ast.Call, message: _Make, text: _Text) -> Iterator[Message]:
     """A symbol that is not found; the line is that of simplify_symbols()."""
-    line = ("<module>: Unknown symbol <name> (err -<errno>)",)
+    line: Alternatives = ("<module>: Unknown symbol <name> (err -<errno>)",)
     given = call.args[1]
+    by_value = any(isinstance(node, ast.Name) and node.id in RECORDS for node in ast.walk(call))
+    before = reader.made_field("line") if by_value else ()
+    if before and before != (None,):
+        # A line about the reason comes first.
+        yield message(REFUSED, text(0), before, text(1), text(2), line)
+        return
     if isinstance(given, ast.Starred):
         for other, value in reader.returned(file, given.value) if isinstance(given.value, ast.Call) else ():
             if isinstance(value, ast.Tuple):
@@ -189,26 +274,36 @@ def _of_types(
     reader: Reader, file: SourceFile, call: ast.Call, form: str, message: _Make, text: _Text
 ) -> Iterator[Message]:
     """A complaint of the kernel's verifier of BTF, which ends in one line of btf_module_notify()."""
+    hints = reader.files[f"{PACKAGE}.hints"]
+    hint = reader.texts(hints, hints.constants["TYPES"])
     if form == "InvalidBtf":
-        said = text(2)
-        lines = text(1) if len(call.args) > 1 and isinstance(call.args[1], ast.Tuple) and call.args[1].elts else ()
-        yield message(REFUSED, text(0), (*(said if lines else ()), _BTF_END), said)
+        yield message(REFUSED, text(0), (_BTF_END,), text(2), hint)
         return
-    errno = next((reader.texts(file, item.value) for item in call.keywords if item.arg == "errno"), ("EINVAL",))
+    if form == "_warned":
+        for line in text(1):
+            yield message(REFUSED, text(0), (line,), tuple(f"{line}: {why}" for why in text(2)), hint, (_BTF_END,))
+        return
     if form == "verifier_log":
-        errno = text(0)
+        errno, whys = text(0), text(len(call.args), "why")
         parts = [part for part in call.args[1:] if not (isinstance(part, ast.Constant) and not str(part.value).strip())]
         said = reader.texts(file, parts[-1])
     else:
-        said = reader.texts(file, call.args[-1])
-    said = tuple(item for item in said if item)
-    yield message(REFUSED, errno, (*(f"BPF: {item}".replace("\t", "") for item in said), _BTF_END), said)
+        errno = text(len(call.args), "errno") or ("EINVAL",)
+        *_, last, why = call.args
+        said, whys = reader.texts(file, last), reader.texts(file, why)
+    for item in (item.strip() for item in said if item):
+        reasons = tuple(f"{item}: {why}" for why in whys)
+        yield message(REFUSED, errno, (f"BPF: {item}",), reasons, hint, (_BTF_END,))
 
 
-def _purpose(function: ast.FunctionDef | None) -> str:
-    """The first paragraph of a function's docstring."""
-    text = ast.get_docstring(function) if function else None
-    return " ".join((text or "").split("\n\n")[0].split())
+def _warnings(reader: Reader) -> Iterator[tuple[str, str]]:
+    """File and function of the warnings that machines have of their own for places to trace."""
+    for file in reader.files.values():
+        for call in calls_of(file, "TraceSites"):
+            for argument in call.args[2:3]:
+                if isinstance(argument, ast.Tuple):
+                    source, function = (str(reader.texts(file, item)[0]) for item in argument.elts)
+                    yield source, function
 
 
 def _told(texts: Alternatives) -> tuple[str, ...]:

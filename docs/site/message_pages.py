@@ -5,29 +5,49 @@ from __future__ import annotations
 
 import ast
 import functools
+import json
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from docs.site.examples import Example, example_of, read_examples
+from docs.site.examples import read_examples
 from docs.site.loader_messages import REFUSED, SAID, UNDEFINED, Message, all_messages
-from docs.site.markdown import bullets, code, definition, docstring, prose
+from docs.site.markdown import bullets, code, definition, prose
+from docs.site.message_titles import TITLES, machine_of
+from docs.site.provoke import how_to_provoke
+from kbuildpy.kernel.errnos import errno_number
+from kbuildpy.loader.reports.stage_words import STAGE_WORDS
 
 FOLDER = "docs/reference/loader-messages"
 KERNEL_MESSAGES = "tests/vm/referee/messages.tsv"
 _PREFIX = "kbuildpy/loader/"
 _CONVERSION = re.compile(r"%\*?(?:phN|p|[lLz]*[sdiux])")
 _RETPOLINE = "%s: loading module not compiled with retpoline compiler."
-_OF_THE_CAUSE = "that of the cause: `EBADMSG` or `EKEYREJECTED` for a signature, that of the verifier for types"
-_MACHINES = {"riscv": "riscv", "arm64": "arm64"} | dict.fromkeys(("arm", "i386", "partly", "powerpc", "s390"), "partly")
-"""The machines whose damages are in files of their own."""
+_OF_SIGNATURE = "`EBADMSG` or `EKEYREJECTED`, as it is damaged"
+_OF_TYPES = "that of the line before, mostly `EINVAL`"
 _KINDS = {
     REFUSED: "The kernel refuses the module.",
-    SAID: "The kernel logs it, and goes on.",
-    UNDEFINED: "The kernel does not check this: it would read or write where it must not. Such a module is not "
-    "accepted, and no errno is promised.",
+    SAID: "The kernel logs this and goes on: the line by itself is no refusal.",
+    UNDEFINED: "The kernel does not check this. It loads the module, and then reads or writes memory that is not "
+    "meant: it may "
+    "crash at once, later, or never. Nothing of it is in the log before; `kbuildpy check` says so.",
 }
+
+
+_FEW = 6
+"""Functions that an entry names at most."""
+_HOW_TO_READ = """\
+Words in angle brackets stand for what varies. Where a module is said to be changed "by damage", that is done to a sound
+module, on purpose, for a test: [the list of all messages](index.md#how-the-damages-are-tried) says how."""
+_REFEREE = """\
+## How the damages are tried
+
+For most messages there is a module that was damaged on purpose: the tests of kbuildpy change one thing in a sound
+module (a byte, a header, an entry of a table), and put it before a real kernel in QEMU and before `kbuildpy check`;
+both must say the same. This comparison is called the referee, and its damages have names, which stand behind each
+message."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +61,7 @@ class KernelMessage:
 
     def is_said_by(self, message: Message) -> bool:
         """Whether the loader check says it with `message`."""
-        return any(_as_logged(self.format).fullmatch(line) for line in message.lines)
+        return any(_as_logged(self.format).fullmatch(line) for line in message.logged)
 
 
 @functools.cache
@@ -69,23 +89,79 @@ def unseen(root: Path) -> dict[str, str]:
     return {str(key): str(value) for key, value in ast.literal_eval(table).items()}
 
 
+@dataclass(frozen=True)
+class Entry:
+    """A message with its place on the site."""
+
+    message: Message
+    page: str
+    """The page, without its ending."""
+    heading: str
+    label: str
+
+    @property
+    def title(self) -> str:
+        """The heading as plain text."""
+        return re.sub(r"\\(.)", r"\1", re.sub(r"(`+) ?(.+?) ?\1(?!`)", r"\2", self.heading))
+
+    @property
+    def address(self) -> str:
+        """Where the message is, from the root of the site."""
+        return f"{self.page}.html#{self.label}"
+
+
+def entries(root: Path) -> list[Entry]:
+    """All messages, in the order of their pages, each with a heading that no other one has."""
+    known = kernel_messages(root)
+    messages = [as_kernels_say(message, known) for message in merged(all_messages(root))]
+    titles = Counter(message.title for message in messages)
+    headings = [_heading(message, alone=titles[message.title] == 1) for message in messages]
+    found: list[Entry] = []
+    labels: Counter[str] = Counter()
+    for message, heading in zip(messages, headings, strict=True):
+        if headings.count(heading) > 1:
+            heading = f"{heading} ({machine_of(message.file) or _title(message.file)})"
+        name = message.file.removeprefix(_PREFIX).removesuffix(".py").replace("/", "-").replace("_", "-")
+        slug = re.sub(r"[^a-z0-9]+", "-", f"{name}-{message.title}".lower()).strip("-")[:80]
+        labels[slug] += 1
+        label = f"{slug}-{labels[slug]}" if labels[slug] > 1 else slug
+        found.append(Entry(message, f"{FOLDER}/{name}", heading, label))
+    return found
+
+
 def message_pages(root: Path) -> dict[str, str]:
     """The pages by path, with the page that lists them first."""
-    examples, known, tests = read_examples(root), kernel_messages(root), loader_tests(root)
-    messages = [as_kernels_say(message, known) for message in merged(all_messages(root))]
+    examples, known = read_examples(root), kernel_messages(root)
     pages: dict[str, str] = {}
-    rows = []
-    for file in dict.fromkeys(message.file for message in messages):
-        own = [message for message in messages if message.file == file]
-        name = file.removeprefix(_PREFIX).removesuffix(".py").replace("/", "-").replace("_", "-")
-        title, text = _heading(root, file)
+    listed: dict[str, list[Entry]] = {}
+    for entry in entries(root):
+        listed.setdefault(entry.page, []).append(entry)
+    for page, own in listed.items():
+        file = own[0].message.file
         # (dozens of pages in the navigation of each page would make all of them slow)
-        pages[f"{FOLDER}/{name}.md"] = f"---\norphan: true\n---\n\n# {title}\n\n{text}\n\n" + "".join(
-            _section(message, label_of(name, message, own), _provoked(message, examples, tests), known)
-            for message in own
+        pages[f"{page}.md"] = (
+            f"---\norphan: true\n---\n\n# Messages of the loader: {prose(_title(file))}\n\n"
+            f"{_HOW_TO_READ}\n\n"
+            + "".join(_section(entry, how_to_provoke(entry.message, examples), known) for entry in own)
         )
-        rows.append((name, title, own))
-    return {f"{FOLDER}/index.md": _index(root, rows, messages, known), **pages}
+    return {f"{FOLDER}/index.md": _index(root, listed, known), **pages}
+
+
+def line_index(root: Path) -> str:
+    """The script with all lines of the log for the search: each with where it is explained, the heading there, the
+    title of the page, and whether the message begins with it."""
+    rows = [
+        [
+            _numbered(line, entry.message),
+            entry.address,
+            entry.title,
+            _title(entry.message.file),
+            line in entry.message.lines,
+        ]
+        for entry in entries(root)
+        for line in entry.message.logged
+    ]
+    return f"// SPDX-License-Identifier: GPL-2.0-only\nconst LOADER_LINES = {json.dumps(rows)};\n"
 
 
 def merged(messages: Sequence[Message]) -> list[Message]:
@@ -99,92 +175,87 @@ def merged(messages: Sequence[Message]) -> list[Message]:
     return list(found.values())
 
 
-def _heading(root: Path, file: str) -> tuple[str, str]:
-    """The title of a file's page, and what the file says of itself."""
-    text = ast.get_docstring(ast.parse((root / file).read_text())) or file
-    first = text.split("\n\n")[0].replace("\n", " ")
-    title = re.split(r" \(|: |\. |\.$", first)[0]
-    return f"{prose(title)}: messages", f"{docstring(first)}\n\nIn the code: {code(file)}."
+def _title(file: str) -> str:
+    return TITLES[file.removeprefix(_PREFIX).removesuffix(".py")]
 
 
-def label_of(page: str, message: Message, own: Sequence[Message]) -> str:
-    """The label of a message: of its page and words, with a number where another one has the same."""
-    slug = re.sub(r"[^a-z0-9]+", "-", message.title.lower()).strip("-")[:60]
-    same = [item for item in own if re.sub(r"[^a-z0-9]+", "-", item.title.lower()).strip("-")[:60] == slug]
-    number = f"-{same.index(message) + 1}" if len(same) > 1 else ""
-    return f"{page}-{slug}{number}"
+def _heading(message: Message, *, alone: bool) -> str:
+    """The line as code, else the reason; where others have the same line, with the reason behind it."""
+    if not message.lines:
+        return prose(_sentence(message.reasons[0]).removesuffix("."))
+    line = code(_numbered(message.title.strip(), message))
+    if alone:
+        return line
+    reason = min(message.reasons, key=len).removeprefix(f"{message.title.removeprefix('BPF: ')}: ")
+    return f"{line}: {prose(reason.removesuffix('.'))}"
 
 
-def _section(message: Message, label: str, provoked: str, known: Sequence[KernelMessage]) -> str:
-    parts = [f"({label})=\n## {code(message.title.strip())}\n\n", f"{_KINDS[message.kind]}\n\n"]
+def _numbered(line: str, message: Message) -> str:
+    """A line with the number of the errno, where there is one errno."""
+    if len(message.errnos) != 1:
+        return line
+    return line.replace("<errno>", str(errno_number(message.errnos[0])))
+
+
+def _section(entry: Entry, provoked: str, known: Sequence[KernelMessage]) -> str:
+    message = entry.message
+    parts = [f"({entry.label})=\n## {entry.heading}\n\n", f"{_KINDS[message.kind]}\n\n"]
+    parts.append(definition("Why", _sentences(message.reasons)))
+    parts.append(definition("What to do", _sentences(message.hints)))
     if message.kind == REFUSED:
-        parts.append(definition("errno", ", ".join(map(code, message.errnos)) or _OF_THE_CAUSE))
-        parts.append(definition("Kernel log", _texts(message.lines) or "nothing"))
-    elif message.kind == SAID:
-        parts.append(definition("Kernel log", _texts(message.lines)))
-    parts.append(definition("Function of the kernel", ", ".join(map(code, message.stages)) or "several"))
+        other = _OF_SIGNATURE if "signature" in message.file else _OF_TYPES
+        parts.append(definition("errno", ", ".join(map(code, message.errnos)) or other))
+    if message.kind != UNDEFINED:
+        parts.append(definition("Kernel log", _log(message, known)))
+    parts.append(definition("How to provoke it", provoked))
+    parts.append(definition("Function of the kernel", _functions(message)))
     sources = [item for item in known if item.is_said_by(message)]
     if sources:
         parts.append(definition("Source of the kernel", bullets(map(_source, sources))))
-    if message.reasons:
-        parts.append(definition("Why", _sentences(message.reasons)))
-    elif message.purpose:
-        parts.append(definition("When", docstring(message.purpose)))
-    if message.kind != SAID:
-        parts.append(
-            definition("What to do", _sentences(message.hints) or "The cause says it: mend that, and build again.")
-        )
-    parts.append(definition("How to provoke it", provoked))
-    parts.append(definition("In the code", code(f"{message.file}:{message.number}")))
+    parts.append(definition("In kbuildpy", code(f"{message.file}:{message.number}")))
     return "".join(parts)
 
 
-def _texts(texts: Sequence[str]) -> str:
-    return code(texts[0]) if len(texts) == 1 else bullets(map(code, texts))
+def _functions(message: Message) -> str:
+    if not 0 < len(message.stages) <= _FEW:
+        return "several: wherever the kernel reads such a table"
+    return ", ".join(
+        f"{code(stage)}{f' ({STAGE_WORDS[stage]})' if stage in STAGE_WORDS else ''}" for stage in message.stages
+    )
+
+
+def _log(message: Message, known: Sequence[KernelMessage]) -> str:
+    """The forms of the line, each with the kernels that have it, and the lines behind it."""
+    if not message.lines:
+        return "nothing"
+    forms = [f"{code(_numbered(line, message))}{_kernels(line, message, known)}" for line in message.lines]
+    text = forms[0] if len(forms) == 1 else f"one of these, by the kernel's version:\n\n{bullets(forms)}"
+    if message.also:
+        behind = bullets(code(_numbered(line, message)) for line in message.also)
+        text += f"{'' if len(forms) > 1 else chr(10)}\nWith it come one or more of these:\n\n{behind}"
+    return text
+
+
+def _kernels(line: str, message: Message, known: Sequence[KernelMessage]) -> str:
+    if len(message.lines) == 1:
+        return ""
+    versions = [
+        name for item in known if item.is_said_by(replace(message, lines=(line,), also=())) for name in item.lines
+    ]
+    return f" ({', '.join(sorted(set(versions), key=_version))})" if versions else ""
 
 
 def _sentences(texts: Sequence[str]) -> str:
-    return prose(texts[0]) if len(texts) == 1 else bullets(map(prose, texts))
+    sentences = [prose(_sentence(text)) for text in texts]
+    return sentences[0] if len(sentences) == 1 else f"one of these:\n\n{bullets(sentences)}"
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
 
 
 def _source(item: KernelMessage) -> str:
     return f"{code(item.source)} of {', '.join(item.lines)}: {code(item.format)}"
-
-
-def loader_tests(root: Path) -> dict[str, str]:
-    """The tests of the loader check by path, with their text."""
-    paths = [
-        *(root / "tests/unit").glob("test_*.py"),
-        *(root / "tests/vm").rglob("*.py"),
-        *(root / "tests/parity").glob("*.py"),
-    ]
-    texts = {str(path.relative_to(root)): path.read_text() for path in sorted(paths)}
-    return {name: text for name, text in texts.items() if "kbuildpy.loader" in text or "kbuildpy check" in text}
-
-
-def _provoked(message: Message, examples: Sequence[Example], tests: Mapping[str, str]) -> str:
-    example = example_of(message, examples)
-    if example is not None:
-        said = [code(text) for text in (example.line,) if text] + [prose(text) for text in (example.reason,) if text]
-        damage = f"The referee's damage {code(example.case)} (`tests/vm/referee/damage/`)"
-        return f"{damage}, with a kernel of {example.kernel}. It says:\n\n{bullets(said)}"
-    machine = next((name for name in _MACHINES if f"/machines/{name}" in message.file), "")
-    if machine:
-        file = f"tests/vm/referee/damage/{_MACHINES[machine]}.py"
-        return f"The referee's damages for this machine: {code(file)}, in the longer runs."
-    for fragment in fragments(message):
-        for path, text in tests.items():
-            if fragment in text:
-                return f"The test {code(path)} (search it for {code(fragment)})."
-    if message.kind == UNDEFINED:
-        return "Damage at random: `tests/fuzz/` and `tests/vm/referee/mutations.py`. No damage with a name ends here."
-    return "No test names it: it depends on the kernel's configuration, or on what is loaded already."
-
-
-def fragments(message: Message) -> list[str]:
-    """The parts of a message that do not vary and are long enough to be found, the longest first."""
-    parts = [part.strip(" :,'") for text in (*message.lines, *message.reasons) for part in re.split(r"<[^<>]*>", text)]
-    return sorted((part for part in parts if len(part) > 14), key=len, reverse=True)
 
 
 def as_kernels_say(message: Message, known: Sequence[KernelMessage]) -> Message:
@@ -203,17 +274,13 @@ def _version(line: str) -> tuple[int, ...]:
     return tuple(map(int, line.split(".")))
 
 
-def _index(
-    root: Path,
-    rows: Sequence[tuple[str, str, list[Message]]],
-    messages: Sequence[Message],
-    known: Sequence[KernelMessage],
-) -> str:
+def _index(root: Path, listed: Mapping[str, list[Entry]], known: Sequence[KernelMessage]) -> str:
+    messages = [entry.message for own in listed.values() for entry in own]
     lists = "".join(
-        f"## {title}\n\n"
-        + bullets(f"[{code(item.title.strip())}](#{label_of(name, item, own)})" for item in own)
+        f"## {prose(_title(own[0].message.file))}\n\n"
+        + bullets(f"[{entry.heading}](#{entry.label})" for entry in own)
         + "\n"
-        for name, title, own in rows
+        for own in listed.values()
     )
     never = unseen(root)
     others = bullets(
@@ -222,15 +289,19 @@ def _index(
     return f"""# Messages of the loader
 
 What a kernel can answer when a module is loaded, and what `kbuildpy check` says before: {len(messages)} messages. For
-each: errno, line of the kernel's log, function of the kernel, reason, what to do, and one way to provoke it. All of it
-is taken from the code of the loader check when this page is built. Words in angle brackets vary.
+each: why, what to do, errno, line of the kernel's log, how to provoke it, function of the kernel. All of it is taken
+from the code of the loader check when this page is built.
 
-To find yours, search this site for the line that `dmesg` shows, without names and numbers.
+To find yours, paste the line that `dmesg` shows into the search of this site, as it is, with its names and numbers.
+
+{_HOW_TO_READ}
+
+{_REFEREE}
 
 {lists}
 ## Never said by the loader check
 
-The kernel's sources have these messages too. No module provokes them on the machines that the referee boots:
+The kernel's sources have these messages too. No module provokes them on the machines that the tests boot:
 
 {others}
 {code(_RETPOLINE)}: whether a kernel says it depends on the machine's processor; `check` lists it as not checked.

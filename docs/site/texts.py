@@ -16,12 +16,24 @@ from pathlib import Path
 
 _MOST = 24
 """Alternatives of one expression; what has more is a word in angle brackets."""
-_WORDS = {"mod_name": "module", "shown_name": "module", "section_name": "section", "symbol_name": "symbol"}
+_MOST_VALUES = 5
+"""Values of a parameter, likewise."""
+_PLACEHOLDER = re.compile(r"(?:<[^<>]*>)+")
+_WORDS = {
+    "mod_name": "module",
+    "shown_name": "module",
+    "section_name": "section",
+    "symbol_name": "symbol",
+    "errno_number": "errno",
+    "shndx": "section",
+    "st_shndx": "section",
+    "ET_REL": "1",
+}
 """Names in the code -> the word for a reader."""
 _WRAPPERS = ("as_text", "printable", "signed", "hex", "str", "repr", "shortened", "sorted", "join", "strip")
 """Functions whose result is called as their argument is."""
-_FIELDS = {"wrong.reason": "Wrong", "fault.errno": "Fault"}
-"""The first field of a value -> what makes such a value: the first argument there is the text."""
+RECORDS = {"wrong": "Wrong", "fault": "Fault"}
+"""Names of values that say why something is refused -> their class. Each call of the class makes another message."""
 Alternatives = tuple[str | None, ...]
 
 
@@ -39,6 +51,10 @@ class SourceFile:
     """What is assigned at its top."""
     imports: dict[str, tuple[str, str]]
     """Names that are imported from modules, with the module and the name there."""
+    calls: dict[str, list[ast.Call]]
+    """Its calls, by the name of the function or method."""
+    classes: dict[str, list[str]]
+    """Its classes by name, with the names of their fields."""
     owner: dict[ast.AST, ast.FunctionDef] = field(default_factory=dict)
     """The innermost function of each node."""
 
@@ -66,7 +82,12 @@ def _read(name: str, path: Path) -> SourceFile:
     for part in nodes:
         if isinstance(part, ast.ImportFrom) and part.module:
             imports.update({alias.asname or alias.name: (part.module, alias.name) for alias in part.names})
-    file = SourceFile(name, path, tree, functions, constants, imports)
+    calls: dict[str, list[ast.Call]] = {}
+    for part in nodes:
+        if isinstance(part, ast.Call):
+            calls.setdefault(_called_name(part), []).append(part)
+    classes = {node.name: _field_names(node) for node in nodes if isinstance(node, ast.ClassDef)}
+    file = SourceFile(name, path, tree, functions, constants, imports, calls, classes)
     # (a nested function comes later, and is the innermost)
     for function in functions.values():
         file.owner.update(dict.fromkeys(ast.walk(function), function))
@@ -80,11 +101,53 @@ class Reader:
         self.files = files
         self._open: list[ast.AST] = []
         """What is being evaluated: an expression that leads to itself is not known."""
+        self._called: list[tuple[ast.FunctionDef, SourceFile, ast.Call]] = []
+        """The calls that are being followed: each with the called function, and the file of the call."""
+        self._made: tuple[SourceFile, ast.Call] | None = None
+        """Which call made the value of a class of `RECORDS` that is looked at."""
+        self._key: tuple[ast.FunctionDef, str, str] | None = None
+        """The text that a name of a function has: a key of a table."""
 
     def texts(self, file: SourceFile, node: ast.expr) -> Alternatives:
         """What `node` can be, None for None; a word in angle brackets where that is not known."""
         found = self._known(file, node)
         return found if found is not None else (placeholder(node),)
+
+    def made_by(self, made: tuple[SourceFile, ast.Call] | None, key: tuple[ast.FunctionDef, str, str] | None) -> Reader:
+        """A reader for which a value of a class of `RECORDS` was made by one call, and a name has one text."""
+        other = Reader(self.files)
+        other._made, other._key = made, key
+        return other
+
+    def made_field(self, name: str) -> Alternatives:
+        """A field of the value that is looked at; () where there is none."""
+        return self.field(*self._made, name) if self._made is not None else ()
+
+    def makers(self, name: str) -> list[tuple[SourceFile, ast.Call]]:
+        """The calls that make values of a class, each with its file."""
+        return [(file, call) for file in self.files.values() for call in calls_of(file, name) if call.args]
+
+    def table_keys(self, file: SourceFile, node: ast.expr) -> dict[str, list[str]]:
+        """The names that an expression looks up in tables of texts by text, each with the keys there, where the name
+        has no single text by itself."""
+        found: dict[str, list[str]] = {}
+        for part in ast.walk(node):
+            if not (isinstance(part, ast.Subscript) and isinstance(part.slice, ast.Name)):
+                continue
+            table = file.constants.get(part.value.id) if isinstance(part.value, ast.Name) else None
+            keys = (
+                [key.value for key in table.keys if isinstance(key, ast.Constant)]
+                if isinstance(table, ast.Dict)
+                else []
+            )
+            if keys and all(isinstance(key, str) for key in keys) and self._single(file, part.slice) is None:
+                found[part.slice.id] = [str(key) for key in keys]
+        return found
+
+    def _single(self, file: SourceFile, node: ast.expr) -> str | None:
+        """What an expression is, if it is one text."""
+        found = self._known(file, node)
+        return found[0] if found and len(found) == 1 else None
 
     def _known(self, file: SourceFile, node: ast.expr) -> Alternatives | None:
         """The same; None where it is not known."""
@@ -102,16 +165,28 @@ class Reader:
 
     def _evaluate(self, file: SourceFile, node: ast.expr) -> Alternatives | None:
         if isinstance(node, ast.Constant):
+            if isinstance(node.value, bytes):
+                return (node.value.decode("latin-1"),)
             return (None,) if node.value is None else (str(node.value),) if isinstance(node.value, str | int) else None
         if isinstance(node, ast.JoinedStr):
             return _joined([self._piece(file, part) for part in node.values])
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mod):
+            values = node.right.elts if isinstance(node.right, ast.Tuple) else [node.right]
+            shown = iter([self._single(file, value) or placeholder(value) for value in values])
+            formats = self._known(file, node.left) or ()
+            return tuple(re.sub(r"%[scd]", lambda _: next(shown), text or "") for text in formats) or None
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.LShift | ast.Mult):
+            return self._number(file, node)
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+            if any(isinstance(side, ast.Constant) and isinstance(side.value, int) for side in (node.left, node.right)):
+                return None
             left, right = self._known(file, node.left), self._known(file, node.right)
             if left is None and right is None:
                 return None
             return _joined([left or (placeholder(node.left),), right or (placeholder(node.right),)])
         if isinstance(node, ast.IfExp):
-            return self._either(file, [node.body, node.orelse])
+            chosen = self._chosen(file, node)
+            return self._either(file, [node.body, node.orelse]) if chosen is None else self._known(file, chosen)
         if isinstance(node, ast.BoolOp) and isinstance(node.op, ast.Or):
             found = self._either(file, node.values)
             # (`x or y`: an empty x is y)
@@ -119,14 +194,43 @@ class Reader:
         if isinstance(node, ast.Name):
             return self._name(file, node)
         if isinstance(node, ast.Subscript):
-            return self._of_table(file, node.value)
+            return self._of_table(file, node.value, node.slice)
         if isinstance(node, ast.Call):
             return self._call(file, node)
-        if isinstance(node, ast.Attribute) and ast.unparse(node) in _FIELDS:
-            made_by = _FIELDS[ast.unparse(node)]
-            calls = [(other, call) for other in self.files.values() for call in calls_of(other, made_by) if call.args]
-            return tuple(text for other, call in calls for text in self.texts(other, call.args[0]))
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in RECORDS:
+            made = self.makers(RECORDS[node.value.id])
+            chosen_ones = [self._made] if self._made in made else made
+            return tuple(text for maker in chosen_ones if maker for text in self.field(*maker, node.attr)) or None
         return None
+
+    def field(self, file: SourceFile, call: ast.Call, name: str) -> Alternatives:
+        """What a field of the value is that `call` makes."""
+        kind = _called_name(call)
+        fields = next((other.classes[kind] for other in self.files.values() if kind in other.classes), [])
+        given = next((item.value for item in call.keywords if item.arg == name), None)
+        if given is None and name in fields and fields.index(name) < len(call.args):
+            given = call.args[fields.index(name)]
+        return self.texts(file, given) if given is not None else ()
+
+    def _chosen(self, file: SourceFile, node: ast.IfExp) -> ast.expr | None:
+        """The branch of `A if B == C else D` that is taken; None where that is not known."""
+        test = node.test
+        if isinstance(test, ast.Attribute) and self._made is not None:
+            truth = self._single(file, test)
+            return None if truth is None else node.body if truth not in ("", "False") else node.orelse
+        if not (isinstance(test, ast.Compare) and len(test.ops) == 1 and isinstance(test.ops[0], ast.Eq)):
+            return None
+        left, right = self._single(file, test.left), self._single(file, test.comparators[0])
+        if left is None or right is None or "<" in left + right:
+            return None
+        return node.body if left == right else node.orelse
+
+    def _number(self, file: SourceFile, node: ast.BinOp) -> Alternatives | None:
+        """A product or a shift of known numbers."""
+        left, right = self._single(file, node.left), self._single(file, node.right)
+        if left is None or right is None or not (left.isdigit() and right.isdigit()):
+            return None
+        return (str(int(left) * int(right) if isinstance(node.op, ast.Mult) else int(left) << int(right)),)
 
     def _piece(self, file: SourceFile, node: ast.expr) -> Alternatives:
         """A part of an f-string."""
@@ -150,6 +254,8 @@ class Reader:
 
     def _name(self, file: SourceFile, node: ast.Name) -> Alternatives | None:
         function = file.owner.get(node)
+        if self._key is not None and function is self._key[0] and node.id == self._key[1]:
+            return (self._key[2],)
         if function is not None:
             assigned = _assigned(function, node)
             if assigned:
@@ -177,7 +283,18 @@ class Reader:
         return None
 
     def _argument(self, file: SourceFile, function: ast.FunctionDef, name: str) -> Alternatives | None:
-        """A parameter, by all calls of the function."""
+        """A parameter, by the call that is being followed, else by all calls of the function."""
+        for at in range(len(self._called) - 1, -1, -1):
+            called, other, call = self._called[at]
+            if called is function:
+                value = argument(function, call, name)
+                if value is None:
+                    return None
+                inner, self._called = self._called, self._called[:at]
+                try:
+                    return self._known(other if value in other.owner or other is file else file, value)
+                finally:
+                    self._called = inner
         found: list[str | None] = []
         for other in self.files.values():
             if other is not file and other.imports.get(function.name) != (file.name, function.name):
@@ -188,32 +305,45 @@ class Reader:
                     return None
                 # (a default is an expression of the function's own file)
                 found += self.texts(other if value in other.owner or other is file else file, value)
-        return tuple(found) or None
+        # (a word stands for what has many values, or any)
+        anything = any(text is not None and _PLACEHOLDER.fullmatch(text) for text in found)
+        return tuple(found) if 0 < len(set(found)) <= _MOST_VALUES and not anything else None
 
-    def _of_table(self, file: SourceFile, node: ast.expr) -> Alternatives | None:
-        """The texts in a table at the top of a file."""
+    def _of_table(self, file: SourceFile, node: ast.expr, key: ast.expr) -> Alternatives | None:
+        """The texts in a table at the top of a file: that of `key`, all where the key is not known."""
         if not isinstance(node, ast.Name) or node.id not in file.constants:
             return None
         table = file.constants[node.id]
-        return self._either(file, table.values) if isinstance(table, ast.Dict) else None
+        if not isinstance(table, ast.Dict):
+            return None
+        text = self._single(file, key)
+        rows = [
+            value
+            for known, value in zip(table.keys, table.values, strict=True)
+            if isinstance(known, ast.Constant) and known.value == text
+        ]
+        return self._either(file, rows or table.values)
 
     def _call(self, file: SourceFile, node: ast.Call) -> Alternatives | None:
         if isinstance(node.func, ast.Attribute):
             if node.func.attr == "get":
-                found = self._of_table(file, node.func.value)
+                found = self._of_table(file, node.func.value, node.args[0])
                 default = self._known(file, node.args[1]) if found and len(node.args) > 1 else ()
                 return (*found, *(default or ())) if found else None
-            if node.func.attr == "pop" and ast.unparse(node.func.value).endswith("journal.lines"):
-                # The line that this file logged before.
-                logged = (call for call in calls_of(file, "log") if call.args)
-                return tuple(text for call in logged for text in self.texts(file, call.args[0]))
             # What is logged is what is given.
             return self._known(file, node.args[0]) if node.func.attr == "log" and node.args else None
+        if _called_name(node) in _WRAPPERS:
+            return None
         returned = list(self.returned(file, node))
         values = [value for _, value in returned]
         if not values or any(isinstance(value, ast.Tuple) for value in values):
             return None
-        each = [self._known(other, value) for other, value in returned]
+        function = returned[0][0].owner[values[0]]
+        self._called.append((function, file, node))
+        try:
+            each = [self._known(other, value) for other, value in returned]
+        finally:
+            self._called.pop()
         known = [text for item in each if item is not None for text in item]
         return tuple(known) if known and None not in each else None
 
@@ -247,6 +377,8 @@ def _word(node: ast.AST) -> str:
         name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "value")
         if name in _WRAPPERS and node.args:
             return _word(node.args[0])
+        if name == "len":
+            return "count"
         if name in ("get", "hex") and isinstance(node.func, ast.Attribute):
             return _word(node.args[0]) if node.args else _word(node.func.value)
         return _plain(name)
@@ -263,6 +395,10 @@ def _word(node: ast.AST) -> str:
     if isinstance(node, ast.Constant):
         return str(node.value)
     return "value"
+
+
+def _called_name(call: ast.Call) -> str:
+    return call.func.id if isinstance(call.func, ast.Name) else getattr(call.func, "attr", "")
 
 
 def _plain(name: str) -> str:
@@ -347,12 +483,13 @@ def _parameters(function: ast.FunctionDef) -> list[str]:
 
 def calls_of(file: SourceFile, name: str) -> Iterator[ast.Call]:
     """The calls of a function or method of that name in a file."""
-    for node in ast.walk(file.tree):
-        if isinstance(node, ast.Call):
-            func = node.func
-            called = func.id if isinstance(func, ast.Name) else func.attr if isinstance(func, ast.Attribute) else ""
-            if called == name:
-                yield node
+    yield from file.calls.get(name, ())
+
+
+def _field_names(node: ast.ClassDef) -> list[str]:
+    return [
+        item.target.id for item in node.body if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name)
+    ]
 
 
 def argument(function: ast.FunctionDef, call: ast.Call, name: str) -> ast.expr | None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from kbuildpy.loader.hints import AS_BUILT
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.memory.data import ImportedAddress, Memory, Pointer, SectionOffset
 from kbuildpy.loader.parameters.param_table import Elsewhere, entries, name_at
@@ -129,7 +130,7 @@ def _string_at(memory: Memory, pointer: Pointer) -> str:
     if isinstance(pointer, ImportedAddress):
         return ""
     if pointer:
-        raise Undefined(memory.info.stage, f"a name is at the address {pointer:#x}")
+        raise Undefined(memory.info.stage, f"a name is at the address {pointer:#x}", AS_BUILT)
     return ""
 
 

@@ -188,7 +188,7 @@ class LoadInfo(ModuleFile):
             self.log(message)
         self.taints.kernel.add("W")
 
-    def refuse(self, errno: str, line: str | None, reason: str, hint: str = "") -> Refusal:
+    def refuse(self, errno: str, line: str | None, reason: str, hint: str) -> Refusal:
         """Log `line`, and return the exception for a module that the kernel refuses with `errno`. None as `line`: the
         kernel logs nothing."""
         if line is not None:

@@ -17,6 +17,7 @@ from kbuildpy.elf.headers import SHDR_SIZE
 from kbuildpy.errors import KbuildError
 from kbuildpy.loader import since
 from kbuildpy.loader.facts import Fact
+from kbuildpy.loader.hints import DAMAGED
 from kbuildpy.loader.kernel import LoaderKernel
 from kbuildpy.loader.known import KNOWN_LOADERS, is_loader_known
 from kbuildpy.loader.load_info import LoadInfo
@@ -198,7 +199,7 @@ def _undefined(info: LoadInfo, file: str, undefined: Undefined) -> Verdict:
 def _read_file(info: LoadInfo) -> None:
     """Refuse an empty file (fs/kernel_read_file.c: kernel_read_file)."""
     if not info.contents:
-        raise info.refuse("EINVAL", None, "the file is empty", "was its build interrupted?")
+        raise info.refuse("EINVAL", None, "the file is empty", "build it again: its build or its copy was interrupted")
 
 
 def _blacklisted(info: LoadInfo) -> None:
@@ -208,7 +209,7 @@ def _blacklisted(info: LoadInfo) -> None:
             "EPERM",
             line,
             "the kernel was started with module_blacklist= and its name",
-            "start the kernel without that parameter",
+            "take its name out of module_blacklist= on the kernel command line, and boot again",
         )
 
 
@@ -224,7 +225,9 @@ def rewrite_section_headers(info: LoadInfo) -> None:
         is_there = section.sh_type not in (SHT_NULL, SHT_NOBITS) and section.sh_size
         if is_there and section.sh_offset < stop and start < section.sh_offset + section.sh_size:
             name = info.section_name(number)
-            raise Undefined(info.stage, f"{name} overlaps with the section headers, which are written to")
+            raise Undefined(
+                info.stage, f"{name} overlaps with the section headers, which the kernel writes to", DAMAGED
+            )
     index = info.index
     # If a section does not exist, its number is 0, and the flags of section 0 change, as in the kernel.
     not_kept = [index.vers, index.info]

@@ -20,6 +20,7 @@ from kbuildpy.elf.rel_columns import decode_rel_columns
 from kbuildpy.elf.rela_columns import RelaColumns, decode_rela_columns
 from kbuildpy.elf.relocations import Relocation
 from kbuildpy.elf.symbols import SYM_SIZE, Row, Sym, SymbolRows
+from kbuildpy.loader.hints import DAMAGED
 from kbuildpy.loader.verdict import Undefined
 
 THIS_MODULE = ".gnu.linkonce.this_module"
@@ -101,7 +102,9 @@ class ModuleFile:
                 self._long_name = (offset, stop)
             if stop < 0:
                 raise Undefined(
-                    self.stage, f"a name at {offset:#x} reaches beyond the end of the module, and is read there"
+                    self.stage,
+                    f"a name at {offset:#x} reaches beyond the end of the module, and the kernel reads on there",
+                    DAMAGED,
                 )
             stop = min(stop, offset + _LONG_NAME)
         return contents[offset:stop].decode("utf-8", "surrogateescape")
@@ -126,7 +129,11 @@ class ModuleFile:
         stop = section.sh_offset + section.sh_size
         if section.sh_size and stop > len(self.contents):
             name = self.section_name(number)
-            raise Undefined(self.stage, f"{name} reaches beyond the end of the module, and is read there")
+            raise Undefined(
+                self.stage,
+                f"section {name} reaches beyond the end of the module, and the kernel reads all of it",
+                DAMAGED,
+            )
         return self.contents[section.sh_offset : stop]
 
     @cached_property
@@ -150,7 +157,11 @@ class ModuleFile:
         name = self.string_at(start)
         headers = self.hdr.e_shoff
         if start + len(name) >= headers and start < headers + len(self.sechdrs) * SHDR_SIZE[self.hdr.is_64bit]:
-            raise Undefined(self.stage, f"the name of symbol {number} is read from the section headers")
+            raise Undefined(
+                self.stage,
+                f"the name of symbol {number} is read from the section headers, which the kernel has changed by then",
+                DAMAGED,
+            )
         return name
 
     def relocations(self, number: int) -> RelaColumns:
@@ -164,6 +175,7 @@ class ModuleFile:
                     self.stage,
                     "its relocation sections overlap: together they are more than twice as long as the file, and are "
                     "not followed here",
+                    DAMAGED,
                 )
             columns = self._relocations[number] = self._decoded_relocations(number)
         return columns

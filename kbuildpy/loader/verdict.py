@@ -23,7 +23,7 @@ PASSED, ENDED, NOT_REACHED = "passed", "ended", "not reached"
 class Refusal(Exception):
     """The kernel refuses the module in `stage` with `errno` (its name), and logs `line` (None: it logs nothing)."""
 
-    def __init__(self, stage: str, errno: str, line: str | None, reason: str, hint: str = "") -> None:
+    def __init__(self, stage: str, errno: str, line: str | None, reason: str, hint: str) -> None:
         super().__init__(reason)
         self.stage = stage
         self.errno = errno
@@ -35,7 +35,7 @@ class Refusal(Exception):
 class Undefined(Exception):
     """In `stage` the kernel would use memory outside of the module or an invalid value, without a check."""
 
-    def __init__(self, stage: str, reason: str, hint: str = "") -> None:
+    def __init__(self, stage: str, reason: str, hint: str) -> None:
         super().__init__(reason)
         self.stage = stage
         self.reason = reason

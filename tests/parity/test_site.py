@@ -13,7 +13,7 @@ from html.parser import HTMLParser
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from importlib import resources
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote_plus, unquote, urlsplit
 
 import pytest
 
@@ -28,6 +28,32 @@ from tests.support.documents import ROOT
 pytestmark = [pytest.mark.parity, pytest.mark.sweep]
 
 MESSAGE = "Invalid relocation target, existing value is nonzero"
+LINES = {
+    f"mymod: {MESSAGE} for type 10, loc 00000000deadbeef, val ffffffffc0000000": ("machines-x86-64-relocate", MESSAGE),
+    "[   12.345678] x86/modules: Skipping invalid relocation target, existing value is nonzero for type 1, loc "
+    "00000000f00dfeed, val ffffffffc0123456": ("machines-x86-64-relocate", MESSAGE),
+    "module: overflow in relocation type 11 val ffffffff81234567": (
+        "machines-x86-64-relocate",
+        "overflow in relocation type",
+    ),
+    "[  845.120034] frob: Unknown symbol frobnicate_all (err -2)": ("stages-symbols", "Unknown symbol"),
+    "frob: module uses symbol (dma_buf_get) from namespace DMA_BUF, but does not import it.": (
+        "stages-symbols",
+        "but does not import it",
+    ),
+    "wl: exports duplicate symbol cfg80211_init (owned by cfg80211)": ("stages-symbols", "exports duplicate symbol"),
+    "frob: version magic '6.1.0-9-amd64 SMP mod_unload modversions ' should be '6.12.117+deb12-amd64 SMP preempt "
+    "mod_unload modversions '": ("stages-modinfo", "version magic"),
+    "nvidia: module license 'NVIDIA' taints kernel.": ("stages-modinfo", "taints kernel"),
+    "frob: `abc' invalid for parameter `number'": ("parameters-parse-args", "invalid for parameter"),
+    "percpu: allocation failed, size=20000 align=8 atomic=0, alloc from reserved chunk failed": (
+        "stages-sections",
+        "alloc from reserved chunk failed",
+    ),
+    "failed to validate module [frob] BTF: -22": ("", "failed to validate module"),
+    "frob: Symbol lost has an invalid section index 40 (max 39)": ("stages-symbols", "has an invalid section index"),
+}
+"""Lines of logs as they are, with names and numbers: part of the page that explains each, and words of the message."""
 SIZES = {"small": (360, 740), "large": (1440, 900)}
 LOOKED_AT = (
     "index.html",
@@ -191,6 +217,29 @@ def test_the_search_finds_a_message_of_the_loader(tab: Page, address: str) -> No
     tab.open(results[0])
     assert MESSAGE in tab.evaluate("document.body.innerText")
     assert "loader-messages/machines-x86-64-relocate" in results[0]
+
+
+@needs_chromium
+@pytest.mark.parametrize("line", LINES)
+def test_the_search_takes_a_line_of_a_log_as_it_is(line: str, tab: Page, address: str) -> None:
+    page, words = LINES[line]
+    tab.looks(width=1440, height=900, dark=False)
+    tab.open(f"{address}/search.html?q={quote_plus(line)}")
+    tab.wait("document.querySelector('#search-results ul.search li a')")
+    first = tab.evaluate("document.querySelector('#search-results ul.search li a').href")
+    assert f"loader-messages/{page}" in first
+    tab.open(first)
+    section = f"document.getElementById({urlsplit(first).fragment!r}).closest('section')"
+    assert words in tab.evaluate(f"{section}.innerText")
+
+
+@needs_chromium
+def test_the_search_does_without_words_that_no_page_has(tab: Page, address: str) -> None:
+    tab.looks(width=1440, height=900, dark=False)
+    tab.open(f"{address}/search.html?q=xyzzymod+relocation+nonzero+cafebabe1234")
+    tab.wait("document.querySelector('#search-results ul.search li a')")
+    results = tab.evaluate("[...document.querySelectorAll('#search-results ul.search li a')].map(a => a.href)")
+    assert any("loader-messages/machines-x86-64-relocate" in result for result in results)
 
 
 @needs_chromium

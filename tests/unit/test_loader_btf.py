@@ -66,7 +66,8 @@ def refused(types: Types, before: Types = BASE, *, version: Version = (7, 3), ow
         )
     except Refusal as refusal:
         assert refusal.errno in ("EINVAL", "ENOTSUPP", "ELOOP", "ENOENT")
-        return (refusal.errno, refusal.reason)
+        # (without the same in plain words, which comes last)
+        return (refusal.errno, refusal.reason.rpartition(": ")[0])
     assert sentences(module) == []
     return ()
 
@@ -126,7 +127,9 @@ def test_the_lines_tell_the_type_and_what_is_wrong_with_it() -> None:
     types = drafted([("t", info(Kind.STRUCT, 1), 8, "a b", 1, 0)], base)
     with pytest.raises(Refusal) as caught:
         go(types.contents(), base.contents(), own_types=known(BASE))
-    assert caught.value.reason == ".BTF is damaged, or made for another kernel: Invalid name"
+    assert caught.value.reason == (
+        ".BTF is damaged, or made for another kernel: Invalid name: the name of a member is no identifier of C"
+    )
     found = info_of([Sec(".BTF", 0, types.contents()), Sec(".BTF.base", 0, base.contents())], [], config=INSISTS)
     with pytest.raises(Refusal):
         btf_module_notify(found)

@@ -100,7 +100,7 @@ def set_parameter(args: str, operations: str, *relocations: Rel, noarg: bool = F
 
 def test_what_can_only_be_switched_on_is_read_first() -> None:
     set_parameter("x=1", "param_ops_bool_enable_only", Rel(32, R_64, DATA_))
-    with pytest.raises(Undefined, match="a byte is read at the address 0x0"):
+    with pytest.raises(Undefined, match="a byte of the parameter is read at the address 0x0"):
         set_parameter("x=0", "param_ops_bool_enable_only")
 
 
@@ -412,7 +412,7 @@ def whole(modinfo: bytes) -> bytes:
 
 def test_a_module_without_vermagic_is_refused_without_a_word() -> None:
     verdict, _ = load_module(whole(b"license=GPL"), stand_in())
-    assert (verdict.errno, verdict.log, verdict.reason) == ("ENOEXEC", None, "it has no vermagic")
+    assert (verdict.errno, verdict.log, verdict.reason) == ("ENOEXEC", None, "it has no vermagic, as modpost writes it")
 
 
 def test_a_live_patch_takes_a_kernel_that_can_be_patched() -> None:

@@ -5,22 +5,27 @@ from __future__ import annotations
 
 import functools
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from docs.site.builder_pages import builder_pages, keyword_meaning, keywords_of
+from docs.site.by_hand import BY_HAND, NEVER
 from docs.site.command_pages import command_pages, epilog_of
 from docs.site.examples import Example, example_of, fits, read_examples
 from docs.site.loader_messages import REFUSED, SAID, Message, all_messages
-from docs.site.message_pages import FOLDER, kernel_messages, message_pages, unseen
+from docs.site.message_pages import FOLDER, entries, kernel_messages, message_pages, unseen
 from docs.site.navigation import SECTIONS
+from docs.site.provoke import how_to_provoke
+from docs.site.said_lines import SAID_LINES
 from docs.site.variables import MEANINGS
 from kbuildpy import cli
 from kbuildpy.scons import BUILDERS
 from kbuildpy.scons.variables import KNOWN_NAMES
 from tests.support.documents import ROOT
+from tests.vm.referee.damage_words import words_of
 
 LOADER = ROOT / "kbuildpy/loader"
 RELOCATION = "Invalid relocation target, existing value is nonzero"
@@ -105,7 +110,66 @@ def test_most_messages_have_an_example() -> None:
     examples = read_examples(ROOT)
     refused = [message for message in messages() if message.kind == REFUSED]
     without = [message for message in refused if example_of(message, examples) is None]
-    assert len(without) < len(refused) / 2
+    assert len(without) < len(refused) / 4
+
+
+def test_every_message_has_a_reason_and_a_remedy_and_a_way_or_why_there_is_none() -> None:
+    examples = read_examples(ROOT)
+    lacking = [
+        entry.heading
+        for entry in entries(ROOT)
+        if not (entry.message.reasons and entry.message.hints and how_to_provoke(entry.message, examples))
+    ]
+    assert lacking == []
+
+
+def test_no_two_messages_or_pages_have_the_same_heading() -> None:
+    found = [line for text in pages().values() for line in text.splitlines() if re.match("##? ", line)]
+    assert len(found) > 350
+    assert [heading for heading, count in Counter(found).items() if count > 1] == []
+
+
+def test_a_message_needs_nothing_that_a_reader_of_the_site_does_not_have() -> None:
+    text = "\n".join(pages().values())
+    assert [
+        words for words in ("The cause says it", "search it for", "tests/unit/", "No test names it") if words in text
+    ] == []
+    assert "This comparison is called the referee" in pages()[f"{FOLDER}/index.md"]
+
+
+def test_every_line_of_the_log_has_one_meaning() -> None:
+    said = [message for message in messages() if message.kind == SAID]
+    owners = {key: [message for message in said if any(key in line for line in message.lines)] for key in SAID_LINES}
+    assert [key for key, found in owners.items() if len(found) != 1] == []
+    assert [message.title for message in said if not any(message in found for found in owners.values())] == []
+
+
+def test_every_row_about_provoking_is_of_a_message() -> None:
+    texts = [(" ".join((*item.logged, *item.reasons)), " ".join(item.reasons)) for item in messages()]
+    for part in (*BY_HAND, *NEVER):
+        first, second = part if isinstance(part, tuple) else (part, "")
+        assert any(first in text and second in reasons for text, reasons in texts), part
+
+
+def test_every_damage_of_an_example_is_told_in_words() -> None:
+    told = {example.case: words_of(example.case) for example in read_examples(ROOT)}
+    assert [
+        case for case, words in told.items() if words == case or words.endswith(f"({case.partition('/')[0]})")
+    ] == []
+
+
+def test_a_meaning_of_a_line_is_for_the_line_that_fits_it() -> None:
+    [message] = [message for message in messages() if "ftrace bug" in message.title]
+    assert "Initializing ftrace call sites" in message.also
+    assert message.reasons == (SAID_LINES["ftrace bug"].why,)
+
+
+def test_a_line_with_several_reasons_is_a_message_for_each() -> None:
+    rejected = [message for message in messages() if message.title.startswith("Loading of ")]
+    assert [(message.errnos, len(message.reasons), len(message.hints)) for message in rejected] == [
+        (("EKEYREJECTED",), 1, 1)
+    ] * 3
+    assert len({message.hints for message in rejected}) == 3
 
 
 def test_an_example_of_another_errno_or_line_is_none() -> None:
@@ -119,6 +183,13 @@ def test_an_example_of_another_errno_or_line_is_none() -> None:
         Example("6.1", "a case", "ENOEXEC", "f", "drv: no symbols", "it has symbols"),
     ):
         assert not fits(message, wrong)
+
+
+def test_an_example_of_another_machine_is_none() -> None:
+    message = Message(REFUSED, ("ENOEXEC",), (), ("it has no x",), (), (), "kbuildpy/loader/machines/arm64/frob.py", 1)
+    kernels = ("arm64", "6.12-arm64", "6.12", "6.12-riscv64", "s390x")
+    examples = [Example(kernel, "a case", "ENOEXEC", "f", "", "it has no x") for kernel in kernels]
+    assert [example.kernel for example in examples if fits(message, example)] == ["arm64", "6.12-arm64"]
 
 
 # --- Commands, builders, variables

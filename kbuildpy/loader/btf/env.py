@@ -68,19 +68,20 @@ class Env:
         """The bytes that remain after the struct btf_type at word `at`; negative if it is cut off."""
         return self.size - 4 * (at + WORDS)
 
-    def log(self, errno: str, *said: str) -> InvalidBtf:
-        """Return the exception for a failure that the verifier logs with `said`, a message about a type or a member."""
-        return verifier_log(errno, *said, of_split=self.types.base is not None)
+    def log(self, errno: str, *said: str, why: str) -> InvalidBtf:
+        """Return the exception for a failure that the verifier logs with `said`, a message about a type or a member.
+        `why` is the same in plain words."""
+        return verifier_log(errno, *said, why=why, of_split=self.types.base is not None)
 
-    def log_type(self, at: int, text: str, *, errno: str = "EINVAL") -> InvalidBtf:
+    def log_type(self, at: int, text: str, why: str, *, errno: str = "EINVAL") -> InvalidBtf:
         """Return the exception for the type at word `at`, with its details in the message (btf_verifier_log_type)."""
         head = f"[{self.number}] {Kind(self.types.kind_at(at)).name} {self.name(self.types.words[at])} "
-        return self.log(errno, head, *_details(self, at), " ", text, "")
+        return self.log(errno, head, *_details(self, at), " ", text, "", why=why)
 
-    def log_basic(self, at: int, text: str) -> InvalidBtf:
+    def log_basic(self, at: int, text: str, why: str) -> InvalidBtf:
         """Return the exception for the type at word `at`, with kind and name only (btf_verifier_log_basic)."""
         head = f"[{self.number}] {Kind(self.types.kind_at(at)).name} {self.name(self.types.words[at])}"
-        return self.log("EINVAL", head, " ", text, "")
+        return self.log("EINVAL", head, " ", text, "", why=why)
 
 
 def _details(env: Env, at: int) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 
 class InvalidBtf(Exception):
-    """The verifier fails with `errno` (its name) after it logged `lines`; `reason` is the last line that has text.
+    """The verifier fails with `errno` (its name) after it logged `lines`; `reason` says why.
 
     `of_split`: the lines are about a type of split BTF, or about a member of one. From 6.3 on, kernels that load a
     module with mismatched BTF do not log these lines (kernel/bpf/btf.c: __btf_verifier_log_type,
@@ -24,8 +24,8 @@ class BeyondTypes(Exception):
     """The kernel would look up a type number that does not exist, or follow a cycle of types for ever."""
 
 
-def verifier_log(errno: str, *said: str, of_split: bool = False) -> InvalidBtf:
+def verifier_log(errno: str, *said: str, why: str, of_split: bool = False) -> InvalidBtf:
     """Return the exception for a failure that the verifier logs with `said`, each item as one line (kernel/bpf/log.c:
-    bpf_verifier_vlog)."""
-    reason = next((text.strip() for text in reversed(said) if text.strip()), "")
-    return InvalidBtf(errno, tuple(f"BPF: {text}" for text in said), reason, of_split=of_split)
+    bpf_verifier_vlog). Its reason is the last line that has text, and `why`, which is the same in plain words."""
+    last = next(text.strip() for text in reversed(said) if text.strip())
+    return InvalidBtf(errno, tuple(f"BPF: {text}" for text in said), f"{last}: {why}", of_split=of_split)

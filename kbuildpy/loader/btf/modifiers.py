@@ -25,17 +25,23 @@ def check_modifiers(types: BtfTypes, version: Version) -> None:
         number, left, in_tags = own, MAX_CHAIN, kind == Kind.TYPE_TAG
         while kind in MODIFIERS:
             if not left:
-                raise verifier_log("ELOOP", "Max chain length or cycle detected")
+                raise verifier_log(
+                    "ELOOP",
+                    "Max chain length or cycle detected",
+                    why=f"more than {MAX_CHAIN} modifiers (const, typedef, ...) follow each other, or lead in a circle",
+                )
             left -= 1
             if ordered:
                 if kind == Kind.TYPE_TAG and not in_tags:
-                    raise verifier_log("EINVAL", "Type tags don't precede modifiers")
+                    raise verifier_log(
+                        "EINVAL", "Type tags don't precede modifiers", why="a type tag stands behind a modifier (const)"
+                    )
                 in_tags = kind == Kind.TYPE_TAG
             if number <= checked:
                 break
             number = types.words[types.start_of(number) + 2]
             following = types.kind_of(number)
             if following is None:
-                raise InvalidBtf("EINVAL", (), f"type {own} leads to type {number}, which there is not")
+                raise InvalidBtf("EINVAL", (), f"type {own} leads to type {number}, which does not exist")
             kind = following
         checked = own

@@ -38,11 +38,15 @@ def relocate(types: BtfTypes, kernel: BtfTypes) -> None:
     for start in types.starts:
         for offset in _name_offsets(types, start):
             if 0 < offset < types.start_str_off and not names.get(offset):
-                raise _warned("ENOENT", f"string '' [offset {offset}] is not mapped to base BTF")
+                raise _warned(
+                    "ENOENT",
+                    f"string '' [offset {offset}] is not mapped to base BTF",
+                    "the module uses a name of .BTF.base that is not the name of a type there",
+                )
 
 
-def _warned(errno: str, line: str) -> InvalidBtf:
-    return InvalidBtf(errno, (line,), line)
+def _warned(errno: str, line: str, why: str) -> InvalidBtf:
+    return InvalidBtf(errno, (line,), f"{line}: {why}")
 
 
 def _text(name: bytes | None) -> str:
@@ -53,10 +57,13 @@ def _validate_distilled_base(distilled: BtfTypes) -> None:
     for number, start in enumerate(distilled.starts, distilled.start_id):
         kind = distilled.kind_at(start)
         if kind not in _DISTILLED:
-            raise _warned("EINVAL", f"type [{number}] in distilled based BTF has unexpected kind [{kind}]")
+            line = f"type [{number}] in distilled based BTF has unexpected kind [{kind}]"
+            raise _warned("EINVAL", line, ".BTF.base has a type of a kind that does not belong there")
         if not distilled.words[start]:
             line = f"type [{number}], kind [{kind}] is invalid for distilled base BTF; it is anonymous"
-            raise _warned("EINVAL", line)
+            raise _warned(
+                "EINVAL", line, ".BTF.base has a type without a name, which cannot be looked up in the kernel"
+            )
 
 
 def _map_distilled_base(types: BtfTypes, distilled: BtfTypes, kernel: BtfTypes) -> Sequence[int]:
@@ -86,11 +93,16 @@ def _map_distilled_base(types: BtfTypes, distilled: BtfTypes, kernel: BtfTypes) 
             "EINVAL",
             f"distilled base BTF type '{shown}' [{number}], size {size} has multiple candidates of the same size "
             f"(ids [{second}, {first}]) in base BTF",
+            "the kernel has two types that a type of .BTF.base could be",
         )
     for number, (at, mapped) in enumerate(zip(distilled.starts, found, strict=True), distilled.start_id):
         if not mapped:
             missing = _text(distilled.name_at(distilled.words[at]))
-            raise _warned("EINVAL", f"distilled base BTF type '{missing}' [{number}] is not mapped to base BTF id")
+            raise _warned(
+                "EINVAL",
+                f"distilled base BTF type '{missing}' [{number}] is not mapped to base BTF id",
+                "the kernel has no type of this name and size: the module was built against another kernel",
+            )
     return found
 
 

@@ -57,6 +57,8 @@ class ScriptStep:
     """The lines that the kernel logs."""
     output: tuple[str, ...] = ()
     """The lines that the command prints."""
+    hints: tuple[str, ...] = ()
+    """What to do about modules that are not unloaded."""
     verdicts: tuple[Verdict, ...] = ()
     """The verdicts on the modules that the command loads or tries to load."""
 
@@ -75,6 +77,7 @@ class ScriptStep:
             "reason": self.reason,
             "log": list(self.lines),
             "output": list(self.output),
+            "hints": list(self.hints),
             "verdicts": [verdict.to_json() for verdict in self.verdicts],
         }
 
@@ -91,6 +94,7 @@ def as_text(step: ScriptStep) -> str:
     facts = [("kernel log", line) for line in step.lines]
     facts += [("because", step.reason)] if step.reason is not None else []
     if not step.done:
+        facts += [("to do", hint) for hint in step.hints]
         facts += [("to do", verdict.hint) for verdict in step.verdicts if verdict.hint]
     facts += [("not checked", item.sentence) for verdict in step.verdicts for item in verdict.unchecked]
     described = [f"  {name:14}{printable(value)}" for name, value in facts]
@@ -134,6 +138,7 @@ def unload(step: ScriptStep, name: str, flags: int) -> ScriptStep:
         errno=step.errno or unloading.errno,
         reason="; ".join(reasons) or None,
         lines=(*step.lines, *unloading.lines),
+        hints=(*step.hints, *([unloading.hint] if unloading.hint else [])),
     )
 
 

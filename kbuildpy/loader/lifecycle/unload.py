@@ -25,6 +25,8 @@ class Unloading:
     """The lines that the kernel logs."""
     taints: str = ""
     """The letters of the taints that the call sets in the kernel."""
+    hint: str = ""
+    """What to do about a refusal."""
 
 
 def delete_module(modules: Modules, name: str, kernel: LoaderKernel, *, flags: int = 0) -> Unloading:
@@ -35,23 +37,51 @@ def delete_module(modules: Modules, name: str, kernel: LoaderKernel, *, flags: i
     function is not run, so its log lines are not known.
     """
     if kernel.has("MODULE_UNLOAD") is False:
-        return Unloading("ENOSYS", "the kernel cannot unload modules (CONFIG_MODULE_UNLOAD)", modules)
+        return Unloading(
+            "ENOSYS",
+            "the kernel cannot unload modules (CONFIG_MODULE_UNLOAD)",
+            modules,
+            hint="boot again, or take a kernel with CONFIG_MODULE_UNLOAD",
+        )
     module = modules.find(name)
     if module is None or module.state == "UNFORMED":
-        return Unloading("ENOENT", f"{name} is not loaded", modules)
+        return Unloading("ENOENT", f"{name} is not loaded", modules, hint="lsmod shows what is loaded, and its names")
     users = modules.users_of(name)
     if users:
-        return Unloading("EWOULDBLOCK", f"{name} is used by {', '.join(users)}", modules)
+        return Unloading(
+            "EWOULDBLOCK",
+            f"{name} is used by {', '.join(users)}",
+            modules,
+            hint="unload those first: modprobe -r does, for those that nobody uses",
+        )
+    if module.state == "COMING":
+        return Unloading(
+            "EBUSY",
+            f"{name} is being loaded",
+            modules,
+            hint="wait for the end of its init function; if that hangs, boot again",
+        )
     if module.state != "LIVE":
-        state = "loaded" if module.state == "COMING" else "unloaded"
-        return Unloading("EBUSY", f"{name} is being {state}", modules)
+        return Unloading(
+            "EBUSY",
+            f"{name} is being unloaded",
+            modules,
+            hint="wait for the end of its exit function; if that hangs, boot again",
+        )
     forcing = bool(flags & os.O_TRUNC) and kernel.has("MODULE_FORCE_UNLOAD") is not False
     if module.is_permanent and not forcing:
-        return Unloading("EBUSY", f"{name} has an init function and no exit function", modules)
+        return Unloading(
+            "EBUSY",
+            f"{name} has an init function and no exit function",
+            modules,
+            hint="give it a module_exit() function; of one that is loaded, rmmod -f needs CONFIG_MODULE_FORCE_UNLOAD",
+        )
     if module.references and not forcing:
         count = module.references
         holders = f"{count} other holder{'s' if count > 1 else ''}, such as an open file"
-        return Unloading("EWOULDBLOCK", f"{name} has {holders}", modules)
+        return Unloading(
+            "EWOULDBLOCK", f"{name} has {holders}", modules, hint="close what holds it: lsof, fuser, umount, ip link"
+        )
     if not module.is_permanent and not module.references:
         return Unloading(None, f"{name} is unloaded", modules.without(name))
     lines = () if LOCKS_OFF.intersection(kernel.tainted) else ("Disabling lock debugging due to kernel taint",)

@@ -15,6 +15,7 @@ from kbuildpy.elf.relocation_types import (
     R_ARM_THM_JUMP24,
 )
 from kbuildpy.loader import since
+from kbuildpy.loader.hints import AS_BUILT, MODULE_LDS
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.machines.facts import MachineFacts, RelocationKinds
 from kbuildpy.loader.machines.partly import partly_known
@@ -51,7 +52,7 @@ def module_frob_arch_sections(info: LoadInfo) -> None:
             "ENOEXEC",
             f"{info.mod_name}: module PLT section(s) missing",
             "it has no sections .plt and .init.plt",
-            "link it with the kernel's module.lds",
+            MODULE_LDS,
         )
     fixed = _FIXED if info.is_set("DYNAMIC_FTRACE") else 0
     counts = [fixed, fixed]
@@ -121,12 +122,15 @@ def apply_relocate(info: LoadInfo, relsec: int, written: dict[int, int] | None) 
             raise info.refuse(
                 "ENOEXEC",
                 f"{where}: bad relocation sym offset",
-                f"relocation {entry} of {name} names symbol {symbol}, but there are {len(info.values)}",
+                f"relocation {entry} of {name} names symbol {symbol}, but there are {len(info.values)} symbols",
+                AS_BUILT,
             )
         if symbol == len(info.values):
             raise Undefined(
                 info.stage,
-                f"relocation {entry} of {name} names symbol {symbol}, but there are {symbol}, and is read there",
+                f"relocation {entry} of {name} names symbol {symbol}, but there are {symbol}, and the kernel reads "
+                f"on there",
+                AS_BUILT,
             )
         if offset > target.sh_size - _WORD & info.machine.mask:
             shown = info.symbol_name(symbol)
@@ -134,11 +138,14 @@ def apply_relocate(info: LoadInfo, relsec: int, written: dict[int, int] | None) 
                 "ENOEXEC",
                 f"{where} sym '{shown}': out of bounds relocation, offset {signed(offset)} size {target.sh_size}",
                 f"relocation {entry} of {name} writes at {offset:#x}, and the section has {target.sh_size:#x} bytes",
+                AS_BUILT,
             )
         if kind and offset + _WORD > target.sh_size:
             # Of a section that is shorter than a word, the kernel computes the last place as a huge one.
             raise Undefined(
-                info.stage, f"relocation {entry} of {name} writes {_WORD} bytes to a section of {target.sh_size}"
+                info.stage,
+                f"relocation {entry} of {name} writes {_WORD} bytes to a section of {target.sh_size}",
+                AS_BUILT,
             )
 
 

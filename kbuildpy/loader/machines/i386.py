@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from kbuildpy.elf.constants import EM_386, EM_486
 from kbuildpy.elf.relocation_types import R_386_32, R_386_PC32, R_386_PLT32
+from kbuildpy.loader.hints import FLAGS
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.machines.facts import MachineFacts, RelocationKinds
 from kbuildpy.loader.machines.partly import check_places, partly_known
@@ -24,7 +25,7 @@ def apply_relocate(info: LoadInfo, relsec: int, written: dict[int, int] | None) 
                 "ENOEXEC",
                 f"module: {info.mod_name}: Unknown relocation: {kind}",
                 f"relocation {entry} of {info.section_name(relsec)} is of type {kind}, which the kernel does not apply",
-                "compile with the flags of the kernel tree",
+                FLAGS,
             )
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from kbuildpy.elf.headers import Ehdr
+from kbuildpy.loader.hints import AS_BUILT
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.machines.facts import MachineFacts
 from kbuildpy.loader.machines.machine import LoaderMachine
@@ -45,12 +46,15 @@ def check_places(info: LoadInfo, relsec: int, written: dict[int, int] | None) ->
     for entry, (offset, symbol) in enumerate(zip(columns.offsets, columns.symbols, strict=True)):
         if symbol >= len(info.values):
             raise Undefined(
-                info.stage, f"relocation {entry} of {name} names symbol {symbol}, but there are {len(info.values)}"
+                info.stage,
+                f"relocation {entry} of {name} names symbol {symbol}, but there are {len(info.values)} symbols",
+                AS_BUILT,
             )
         if offset >= target.sh_size:
             raise Undefined(
                 info.stage,
                 f"relocation {entry} of {name} writes at {offset:#x} of a section of {target.sh_size:#x} bytes",
+                AS_BUILT,
             )
 
 

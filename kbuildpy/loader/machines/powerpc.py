@@ -16,6 +16,7 @@ from kbuildpy.elf.relocation_types import (
     R_PPC64_REL64,
 )
 from kbuildpy.loader import since
+from kbuildpy.loader.hints import MODULE_LDS
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.machines.facts import MachineFacts, RelocationKinds
 from kbuildpy.loader.machines.partly import partly_known
@@ -41,8 +42,8 @@ def module_frob_arch_sections(info: LoadInfo) -> None:
         raise info.refuse(
             "ENOEXEC",
             f"module_64: {info.mod_name}: doesn't contain .stubs.",
-            "it has no section .stubs",
-            "link it with the kernel's module.lds",
+            "it has no section .stubs, in which the kernel puts the jumps to its functions",
+            MODULE_LDS,
         )
     for number in info.numbers_of(".toc"):
         section = info.sechdrs[number]

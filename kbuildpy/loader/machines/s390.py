@@ -28,6 +28,7 @@ from kbuildpy.elf.relocation_types import (
     R_390_PLTOFF32,
     R_390_PLTOFF64,
 )
+from kbuildpy.loader.hints import AS_BUILT
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.machines.facts import MachineFacts, RelocationKinds
 from kbuildpy.loader.machines.partly import partly_known
@@ -74,7 +75,13 @@ def module_frob_arch_sections(info: LoadInfo) -> None:
                 plt.add(symbol)
     last = max((*got, *plt), default=0)
     if last >= len(info.symbols):
-        raise Undefined(info.stage, f"a relocation names symbol {last} of {len(info.symbols)}, and is noted there")
+        raise Undefined(
+            info.stage,
+            f"a relocation names symbol {last}, but there are {len(info.symbols)} symbols, and the kernel writes to "
+            f"a list "
+            f"of them",
+            AS_BUILT,
+        )
     # One more for the jump that all entries take, unless the kernel runs on a processor that needs none.
     shared = 1 if plt and info.is_set("EXPOLINE") else 0
     info.reserved = len(got) * _GOT_ENTRY + (len(plt) + shared) * _PLT_ENTRY

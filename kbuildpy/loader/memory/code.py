@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 
 from kbuildpy.elf.constants import SHF_ALLOC, SHF_EXECINSTR, SHT_NOBITS
+from kbuildpy.loader.hints import AS_BUILT
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.memory.pointers import Pointer, pointers
 from kbuildpy.loader.verdict import Undefined
@@ -31,7 +32,8 @@ class Code:
             raise Undefined(
                 info.stage,
                 f"an entry of {info.section_name(table)} points to {pointer.offset:#x} of "
-                f"{info.section_name(pointer.section)}, which has {len(contents):#x}",
+                f"{info.section_name(pointer.section)}, which has {len(contents):#x} bytes",
+                AS_BUILT,
             )
         return contents[pointer.offset : pointer.offset + length]
 
@@ -78,6 +80,7 @@ class Code:
             info.stage,
             f"an entry of {info.section_name(table)} points to {info.symbol_name(pointer.symbol)!r}, "
             "which is not in code of the module",
+            AS_BUILT,
         )
 
 

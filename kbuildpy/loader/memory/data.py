@@ -18,6 +18,7 @@ from kbuildpy.elf.constants import (
     SHT_NOBITS,
     STT_FUNC,
 )
+from kbuildpy.loader.hints import AS_BUILT, PARAMETER_TYPE, WRITABLE
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.memory.protection import no_memory, not_writable
 from kbuildpy.loader.verdict import Undefined
@@ -85,7 +86,7 @@ class Memory:
         start, end = section.sh_offset + place.offset, section.sh_offset + section.sh_size
         stop = self.info.contents.find(b"\0", start, end)
         if stop < 0:
-            raise self._undefined(f"a string in {self.shown(place)} has no end")
+            raise Undefined(self.info.stage, f"a string in {self.shown(place)} has no end", AS_BUILT)
         return self.info.contents[start:stop]
 
     def pointer(self, place: SectionOffset) -> Pointer:
@@ -97,11 +98,15 @@ class Memory:
             wide = self._pointers[place.section]
             odd = self._odd[place.section]
             if any(at != place.offset and at in (odd if at > place.offset else wide) for at in near):
-                raise self._undefined(f"a relocation writes over a part of the pointer at {self.shown(place)}")
+                raise Undefined(
+                    self.info.stage, f"a relocation writes over a part of the pointer at {self.shown(place)}", AS_BUILT
+                )
             return found
         if any(at in self._odd[place.section] for at in range(place.offset - 3, place.offset + word)):
-            raise self._undefined(
-                f"a relocation makes the pointer at {self.shown(place)} a number that is not an address"
+            raise Undefined(
+                self.info.stage,
+                f"a relocation makes the pointer at {self.shown(place)} a number that is not an address",
+                AS_BUILT,
             )
         return self.integer(place, word)
 
@@ -113,18 +118,22 @@ class Memory:
         """
         if isinstance(pointer, ImportedAddress):
             if pointer.is_far:
-                raise self._undefined(f"{size} bytes are written to {pointer}, where nothing is")
+                raise Undefined(
+                    self.info.stage, f"{size} bytes are written to {pointer}, where nothing is", PARAMETER_TYPE
+                )
             self.info.not_checked(
                 f"whether {pointer.symbol} may be written to", reason="it does not belong to the module"
             )
             return
         if isinstance(pointer, int):
-            raise self._undefined(f"{size} bytes are written to the address {pointer + shift:#x}")
+            raise Undefined(
+                self.info.stage, f"{size} bytes are written to the address {pointer + shift:#x}", PARAMETER_TYPE
+            )
         place = SectionOffset(pointer.section, pointer.offset + shift)
         self._inside(place, size, "written")
         obstacle = not_writable(self.info, place.section)
         if obstacle:
-            raise self._undefined(f"{self.shown(place)} is written to, and is {obstacle}")
+            raise Undefined(self.info.stage, f"{self.shown(place)} is written to, and is {obstacle}", WRITABLE)
         self._stored[place, size] = value
 
     def is_code(self, place: SectionOffset) -> bool:
@@ -164,7 +173,9 @@ class Memory:
 
     def _target(self, symbol: int, addend: int) -> Pointer:
         if symbol >= len(self.info.symbols):
-            raise self._undefined(f"a pointer is relocated by symbol {symbol}, which does not exist")
+            raise Undefined(
+                self.info.stage, f"a pointer is relocated by symbol {symbol}, which does not exist", AS_BUILT
+            )
         _name, _info, _other, shndx, value, _size = self.info.symbols[symbol]
         if shndx == SHN_UNDEF:
             resolved = self.info.values[symbol]
@@ -177,10 +188,11 @@ class Memory:
     def _inside(self, place: SectionOffset, size: int, verb: str) -> None:
         sections = self.info.sechdrs
         if not (place.section < len(sections) and 0 <= place.offset <= sections[place.section].sh_size - size):
-            raise self._undefined(f"{size} bytes are {verb} at {self.shown(place)}, which is outside of it")
+            raise Undefined(
+                self.info.stage, f"{size} bytes are {verb} at {self.shown(place)}, which is outside of it", AS_BUILT
+            )
         obstacle = no_memory(self.info, place.section)
         if obstacle:
-            raise self._undefined(f"{size} bytes are {verb} at {self.shown(place)}, which is {obstacle}")
-
-    def _undefined(self, reason: str) -> Undefined:
-        return Undefined(self.info.stage, reason)
+            raise Undefined(
+                self.info.stage, f"{size} bytes are {verb} at {self.shown(place)}, which is {obstacle}", WRITABLE
+            )

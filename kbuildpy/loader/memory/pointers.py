@@ -15,6 +15,7 @@ from kbuildpy.elf.constants import SHF_ALLOC
 from kbuildpy.elf.rela_columns import RelaColumns
 from kbuildpy.elf.relocation_types import R_RISCV_ADD32, R_RISCV_ADD64
 from kbuildpy.loader import since
+from kbuildpy.loader.hints import AS_BUILT, TABLES
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.verdict import Undefined
 
@@ -53,7 +54,9 @@ def pointers(info: LoadInfo, number: int, kinds: frozenset[int] | None = None) -
     # Every relocation of a table writes at least four bytes.
     if _overlap(fields, 4) or (kinds & info.machine.relocations.of_8_bytes and _overlap(found, 8)):
         raise Undefined(
-            info.stage, f"relocations of {info.section_name(number)} overlap, and the kernel follows the result"
+            info.stage,
+            f"relocations of {info.section_name(number)} overlap, and the kernel follows the result",
+            AS_BUILT,
         )
     return found
 
@@ -99,8 +102,9 @@ def sites(info: LoadInfo, number: int, size: int, kinds: frozenset[int] | None =
         if pointer is None:
             raise Undefined(
                 info.stage,
-                f"the pointer at {offset:#x} of {info.section_name(number)} is not relocated, and is followed",
-                hint="build the module again: a tool has dropped relocations",
+                f"the pointer at {offset:#x} of {info.section_name(number)} is not relocated, and the kernel follows "
+                f"it",
+                AS_BUILT,
             )
         yield offset, pointer
 
@@ -119,6 +123,7 @@ def whole_entries(info: LoadInfo, number: int, size: int) -> None:
             info.stage,
             f"{info.section_name(number)} has {info.sechdrs[number].sh_size} bytes, and entries have {size}: "
             "the last one is read from beyond the end",
+            TABLES,
         )
 
 

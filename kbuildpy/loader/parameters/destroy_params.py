@@ -7,6 +7,7 @@ read its variable to free the copy of the argument. They do not follow the point
 
 from __future__ import annotations
 
+from kbuildpy.loader.hints import PARAMETER_OPS, PARAMETER_TYPE
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.memory.data import ImportedAddress, Memory, Pointer, SectionOffset
 from kbuildpy.loader.memory.protection import gone, is_removable
@@ -58,13 +59,17 @@ def _free(memory: Memory, ops: Pointer) -> str:
         check_import(memory, ops)
         return "" if ops.addend else _FREES.get(ops.symbol, "")
     if isinstance(ops, int):
-        raise Undefined(info.stage, f"the operations of a parameter are read at the address {ops:#x}")
+        raise Undefined(info.stage, f"the operations of a parameter are read at the address {ops:#x}", PARAMETER_OPS)
     free = memory.pointer(SectionOffset(ops.section, ops.offset + _FREE * info.machine.word))
     if isinstance(free, ImportedAddress):
         return free.symbol
     if free != 0 and not (isinstance(free, SectionOffset) and memory.is_code(free)):
         shown = f"{free:#x}" if isinstance(free, int) else memory.shown(free)
-        raise Undefined(info.stage, f"the function that frees a parameter is {shown}, which is not code, and is called")
+        raise Undefined(
+            info.stage,
+            f"the function that frees a parameter is {shown}, which is not code, and the kernel calls it",
+            PARAMETER_OPS,
+        )
     return ""
 
 
@@ -83,7 +88,11 @@ def _array_free(memory: Memory, entry: SectionOffset, arg: Pointer, init_is_over
 def _free_charp(memory: Memory, entry: SectionOffset, arg: Pointer, init_is_over: bool) -> None:
     if isinstance(arg, ImportedAddress):
         if arg.is_far:
-            raise Undefined(memory.info.stage, f"the variable of a charp parameter is read at {arg}")
+            raise Undefined(
+                memory.info.stage,
+                f"the variable of a charp parameter is read at {arg}, where nothing is",
+                PARAMETER_TYPE,
+            )
         return
     place = _place(memory, entry, arg)
     memory.integer(place, memory.info.machine.word)
@@ -109,4 +118,5 @@ def _place(memory: Memory, entry: SectionOffset, pointer: SectionOffset | int) -
         memory.info.stage,
         f"parameter {as_text(name_at(memory, entry))} is read when the module is removed, and has its variable at "
         f"the address {pointer:#x}",
+        PARAMETER_TYPE,
     )

@@ -73,7 +73,13 @@ def ddebug_add_module(info: LoadInfo) -> None:
     for start in range(0, info.sechdrs[classes].sh_size // step * step, step):
         name = memory.pointer(SectionOffset(classes, start + _CLASS_MODULE * word))
         if isinstance(name, int):
-            raise Undefined(info.stage, f"a class of debug messages has the name of its module at {name:#x}")
+            raise Undefined(
+                info.stage,
+                f"a class of debug messages has the name of its module at {name:#x}, where nothing is",
+                "declare classes of debug messages with DECLARE_DYNDBG_CLASSMAP(); if the source does, a tool has "
+                "dropped "
+                "relocations of __dyndbg_classes",
+            )
         is_own = isinstance(name, SectionOffset) and as_text(memory.string(name)) == info.mod_name
         if is_own and info.kernel.version >= since.DYNDBG_NOTIFIED:
             memory.store(SectionOffset(classes, start), _LIST_HEAD * word)

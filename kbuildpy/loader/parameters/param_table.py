@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from kbuildpy.loader.hints import PARAMETER_OPS, PARAMETER_TYPE
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.memory.data import ImportedAddress, Memory, Pointer, SectionOffset
 from kbuildpy.loader.verdict import Undefined
@@ -154,14 +155,20 @@ def ops_at(memory: Memory, pointer: Pointer) -> Ops:
         return Ops(setter.symbol, setter.symbol in _KNOWN_SETTERS, noarg)
     function = _place(memory, setter, "setter")
     if not memory.is_code(function):
-        raise Undefined(memory.info.stage, f"the setter of a parameter is {memory.shown(function)}, which is not code")
+        raise Undefined(
+            memory.info.stage,
+            f"the setter of a parameter is {memory.shown(function)}, which is not code",
+            PARAMETER_OPS,
+        )
     return Ops(memory.function_name(function), False, noarg)
 
 
 def check_import(memory: Memory, ops: ImportedAddress) -> None:
     """Raise `Undefined` for operations at an address that is outside of the range for the kernel and its modules."""
     if ops.is_far:
-        raise Undefined(memory.info.stage, f"the operations of a parameter are read at {ops}, where nothing is")
+        raise Undefined(
+            memory.info.stage, f"the operations of a parameter are read at {ops}, where nothing is", PARAMETER_OPS
+        )
 
 
 def string_at(memory: Memory, pointer: Pointer) -> StringDescription:
@@ -203,4 +210,8 @@ def _place(memory: Memory, pointer: Pointer, what: str) -> SectionOffset:
         return pointer
     if isinstance(pointer, ImportedAddress):
         raise Elsewhere(f"the pointer to the {what} of a parameter is {pointer.symbol}, which is not the module's")
-    raise Undefined(memory.info.stage, f"the pointer to the {what} of a parameter is {pointer:#x}")
+    raise Undefined(
+        memory.info.stage,
+        f"the pointer to the {what} of a parameter is {pointer:#x}, which is no address of the module",
+        f"{PARAMETER_TYPE}; if the source does, a tool has dropped relocations of __param",
+    )

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+from kbuildpy.loader.hints import PARAMETER_TYPE
 from kbuildpy.loader.memory.data import Memory, Pointer, SectionOffset
 from kbuildpy.loader.parameters.arguments import as_text
 from kbuildpy.loader.parameters.numbers import RANGES, kstrto, kstrtobool
@@ -90,10 +91,10 @@ def _integer(memory: Memory, value: bytes, arg: Pointer, form: tuple[str, int], 
     if isinstance(number, str):
         least, greatest = RANGES[kind]
         if number == "ERANGE":
-            return Fault(number, f"it takes numbers from {least} to {greatest}")
-        return Fault(
-            number, "it takes no negative numbers" if not least and value.startswith(b"-") else "it takes a number"
-        )
+            return Fault("ERANGE", f"it takes numbers from {least} to {greatest}")
+        if not least and value.startswith(b"-"):
+            return Fault("EINVAL", "it takes no negative numbers")
+        return Fault("EINVAL", "it takes a number")
     memory.store(arg, size, number, shift=shift)
     return None
 
@@ -115,7 +116,7 @@ def _truth(
 ) -> Fault | None:
     truth = kstrtobool(b"1" if value is None else value, memory.info.kernel.version)
     if isinstance(truth, str):
-        return Fault(truth, _TRUTHS)
+        return Fault("EINVAL", _TRUTHS)
     memory.store(arg, size, truth != inverted, shift=shift)
     return None
 
@@ -124,11 +125,13 @@ def _bool_enable_only(memory: Memory, value: bytes | None, parameter: Parameter,
     arg = parameter.arg
     # The kernel reads the variable before it parses the value.
     if isinstance(arg, int):
-        raise Undefined(memory.info.stage, f"a byte is read at the address {arg + shift:#x}")
+        raise Undefined(
+            memory.info.stage, f"a byte of the parameter is read at the address {arg + shift:#x}", PARAMETER_TYPE
+        )
     is_set = isinstance(arg, SectionOffset) and memory.integer(SectionOffset(arg.section, arg.offset + shift), 1)
     truth = kstrtobool(b"1" if value is None else value, memory.info.kernel.version)
     if isinstance(truth, str):
-        return Fault(truth, _TRUTHS)
+        return Fault("EINVAL", _TRUTHS)
     if not truth and is_set:
         return Fault("EROFS", "it can be switched on, but not off again")
     if truth:
@@ -192,7 +195,11 @@ def _not_null(memory: Memory, value: bytes | None, parameter: Parameter) -> byte
     value."""
     if value is None:
         name = as_text(parameter.name)
-        raise Undefined(memory.info.stage, f"the value of {name} is read, and {name} may be named without one")
+        raise Undefined(
+            memory.info.stage,
+            f"the value of {name} is read, and {name} may be named without one",
+            f"give it a value ({name}=VALUE), and take KERNEL_PARAM_OPS_FL_NOARG from its operations",
+        )
     return value
 
 

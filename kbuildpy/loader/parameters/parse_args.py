@@ -9,6 +9,7 @@ sets all levels of a module at once.
 from __future__ import annotations
 
 from kbuildpy.loader.facts import Fact
+from kbuildpy.loader.hints import PARAMETER_TYPE
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.memory.data import ImportedAddress, Memory, SectionOffset
 from kbuildpy.loader.parameters.arguments import Argument, arguments, as_bytes, as_text
@@ -33,7 +34,8 @@ _HINTS = {
     "EINVAL": "modinfo -p shows the type of each parameter.",
     "ERANGE": "The value does not fit into the parameter's type, which modinfo -p shows.",
     "ENOSPC": "Give a shorter value.",
-    "EPERM": "The kernel is locked down, and the parameter names hardware.",
+    "EPERM": "Load the module without this parameter, or boot without lockdown.",
+    "EROFS": "Leave the parameter out: its variable is on from the beginning, and cannot be switched off.",
 }
 
 
@@ -42,7 +44,8 @@ def copy_args(info: LoadInfo) -> None:
     `Refusal` (ENOMEM) if they are too long."""
     size = len(as_bytes(info.args)) + 1
     if size > _KMALLOC_MAX:
-        raise info.refuse("ENOMEM", None, f"the parameters take {size} bytes, the kernel copies {_KMALLOC_MAX} at most")
+        reason = f"the parameters take {size} bytes, and the kernel copies {_KMALLOC_MAX} at most"
+        raise info.refuse("ENOMEM", None, reason, "give shorter parameters")
 
 
 def parse_args(info: LoadInfo) -> None:
@@ -83,7 +86,7 @@ def _parse_one(memory: Memory, argument: Argument, parameter: Parameter) -> Faul
         return Fault("EINVAL", "")
     _lock(memory, parameter)
     if not _check_unsafe(memory.info, parameter):
-        return Fault("EPERM", "")
+        return Fault("EPERM", "the kernel is locked down, and the parameter sets hardware")
     return set_parameter(memory, argument.value, parameter)
 
 
@@ -110,7 +113,9 @@ def _lock(memory: Memory, parameter: Parameter) -> None:
         )
         name = as_text(parameter.name)
         raise Undefined(
-            memory.info.stage, f"parameter {name} is said to be of a module at {shown}, whose lock is taken"
+            memory.info.stage,
+            f"parameter {name} is said to be of a module at {shown}, whose lock is taken",
+            PARAMETER_TYPE,
         )
 
 
@@ -156,9 +161,9 @@ def _refused(memory: Memory, argument: Argument, parameter: Parameter, fault: Fa
     name = as_text(argument.name)
     wrong = "too large" if errno == "ENOSPC" else "invalid"
     line = info.log(f"{info.mod_name}: `{as_text(value)}' {wrong} for parameter `{name}'")
-    shown = f"does not take the value {shortened(argument.value)}" if argument.value is not None else "needs a value"
-    reason = f"parameter {name} {shown}" + (f": {fault.takes}" if fault.takes else "")
-    return Refusal(info.stage, errno, line, reason, _HINTS.get(errno, ""))
+    refused = f"parameter {name} does not take the value {shortened(argument.value or b'')}: {fault.takes}"
+    reason = refused if fault.takes else f"parameter {name} needs a value"
+    return Refusal(info.stage, errno, line, reason, _HINTS[errno])
 
 
 def _is_array(memory: Memory, parameter: Parameter) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from itertools import accumulate
 
 from kbuildpy.loader import since
+from kbuildpy.loader.hints import AS_BUILT
 from kbuildpy.loader.load_info import LoadInfo, MemoryLayout
 from kbuildpy.loader.stages.blocks import Blocks, page_align
 from kbuildpy.loader.verdict import Placed, Undefined
@@ -26,7 +27,9 @@ def allocate(info: LoadInfo, blocks: Blocks) -> MemoryLayout:
         blocks.sizes.update({kind: page_align(size, info.page_size) for kind, size in blocks.sizes.items()})
     if blocks.has_overflowed:
         raise Undefined(
-            info.stage, "its sections together are larger than the kernel can count", "check the sizes of the sections"
+            info.stage,
+            "its sections together are larger than the kernel can count",
+            "look for the large one: size -A FILE; allocate large memory at run time instead (vmalloc())",
         )
     if sum(blocks.sizes.values()) > info.machine.modules_size:
         line = "execmem: unable to allocate memory" if info.kernel.version >= since.EXECMEM else None
@@ -37,13 +40,11 @@ def allocate(info: LoadInfo, blocks: Blocks) -> MemoryLayout:
             "ENOMEM",
             line,
             "it is larger than the kernel's address range for modules",
-            "check the sizes of the sections",
+            "look for the large one: size -A FILE; allocate large memory at run time instead (vmalloc())",
         )
     if blocks.by_type and blocks.kind_of.get(info.index.mod, "data") != "data":
         # free_mod_mem frees the data block last, because it expects struct module there.
-        raise Undefined(
-            info.stage, "its struct module is not in its data, and is freed with its init sections", "build it again"
-        )
+        raise Undefined(info.stage, "its struct module is not in its data, which the kernel frees last", AS_BUILT)
     # The numbers are sorted to have the order of `_placed`.
     numbers = array("I", sorted(blocks.kind_of))
     if info.index.pcpu:

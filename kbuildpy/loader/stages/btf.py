@@ -14,6 +14,7 @@ from kbuildpy.loader.btf.invalid import BeyondTypes, InvalidBtf
 from kbuildpy.loader.btf.modifiers import check_modifiers
 from kbuildpy.loader.btf.relocate import relocate
 from kbuildpy.loader.facts import Fact
+from kbuildpy.loader.hints import TYPES
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.memory.pointers import has_address
 from kbuildpy.loader.verdict import Undefined
@@ -45,7 +46,7 @@ def btf_module_notify(info: LoadInfo) -> None:
             info.log("sysfs: cannot create duplicate filename '/kernel/btf/vmlinux'")
             info.log(f"failed to register module [{info.mod_name}] BTF in sysfs: -{errno_number('EEXIST')}")
     except BeyondTypes as error:
-        raise Undefined(info.stage, f".BTF is damaged, and the kernel does not look: {error}") from error
+        raise Undefined(info.stage, f".BTF is damaged, and the kernel does not check it: {error}", TYPES) from error
     except InvalidBtf as invalid:
         once = bool(allowed) and info.kernel.version >= since.BTF_MISMATCH_ONCE
         for line in () if once and invalid.of_split else invalid.lines:
@@ -56,7 +57,7 @@ def btf_module_notify(info: LoadInfo) -> None:
                 invalid.errno,
                 line,
                 f".BTF is damaged, or made for another kernel: {invalid.reason}",
-                hint="build the module again with this kernel's vmlinux, or without: objcopy --remove-section .BTF",
+                TYPES,
             ) from invalid
         if once:
             line = "Kernel module BTF mismatch detected, BTF debug info may be unavailable for some modules"

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from kbuildpy.elf.constants import SHF_ALLOC, SHF_EXECINSTR
 from kbuildpy.elf.kernel_symbol import field_size
 from kbuildpy.loader import since
+from kbuildpy.loader.hints import AS_BUILT, TABLES
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.machines.machine import machine_of
 from kbuildpy.loader.memory.code import Code
@@ -37,7 +38,7 @@ def prepare_coming_module(info: LoadInfo) -> None:
         raise info.refuse(
             "EINVAL",
             "livepatch: vmlinux.ko: invalid module name",
-            "livepatch calls the kernel itself vmlinux, so no module can be called so",
+            "livepatch calls the kernel itself vmlinux, so no module can have that name",
             hint="give the module another name",
         )
     if info.machine.is_whole:
@@ -97,7 +98,9 @@ def _jump_label_add_module(info: LoadInfo) -> None:
         for field, found in ((offset + 4, targets), (offset + 8, keys)):
             if field not in found:
                 raise Undefined(
-                    info.stage, f"the pointer at {field:#x} of __jump_table is not relocated, and is followed"
+                    info.stage,
+                    f"the pointer at {field:#x} of __jump_table is not relocated, and the kernel follows it",
+                    AS_BUILT,
                 )
         if not _is_null(info, keys[offset + 8]):
             _takes(info, number, keys[offset + 8], KEY)
@@ -143,7 +146,9 @@ def _static_call_add_module(info: LoadInfo, is_static_call: Callable[[bytes, boo
         key = found.get(offset + 4)
         if key is None:
             raise Undefined(
-                info.stage, f"the pointer at {offset + 4:#x} of .static_call_sites is not relocated, and is followed"
+                info.stage,
+                f"the pointer at {offset + 4:#x} of .static_call_sites is not relocated, and the kernel follows it",
+                AS_BUILT,
             )
         _check_key(info, number, key)
         first = code.up_to(number, pointer, 5)
@@ -152,6 +157,7 @@ def _static_call_add_module(info: LoadInfo, is_static_call: Callable[[bytes, boo
                 info.stage,
                 f"code at {pointer.offset:#x} of {info.section_name(pointer.section)} is not a static call: "
                 f'BUG(), after "unexpected static_call insn opcode {first[0] if first else 0:#x}"',
+                TABLES,
             )
 
 
@@ -166,7 +172,12 @@ def _check_key(info: LoadInfo, number: int, key: Pointer) -> None:
             _is_written(info, number)
         if name.startswith(("__SCK__", "__SCT__")):
             return
-        raise Undefined(info.stage, f"an entry of .static_call_sites has {name!r} for its key")
+        raise Undefined(
+            info.stage,
+            f"an entry of .static_call_sites has {name!r} for its key, which is neither a key (__SCK__NAME) nor a "
+            "trampoline (__SCT__NAME)",
+            TABLES,
+        )
     _exists(info, number, key)
     if info.sechdrs[key.section].sh_flags & SHF_EXECINSTR:
         info.log("Failed to fixup __raw_static_call() usage at: <site>")
@@ -195,6 +206,7 @@ def _srcu_module_coming(info: LoadInfo) -> None:
                     info.stage,
                     f"the srcu_struct at {memory.shown(SectionOffset(*pointer[:2]))} has its srcu_usage at {usage:#x}, "
                     "where that is read when the module is removed",
+                    "declare it with DEFINE_SRCU() or DEFINE_STATIC_SRCU(), which make the srcu_usage, too",
                 )
 
 
@@ -229,7 +241,7 @@ def _is_written(info: LoadInfo, number: int) -> None:
         raise Undefined(
             info.stage,
             f"{info.section_name(number)} is written to, and is {obstacle}",
-            hint="build the module again: a tool has changed the section's flags",
+            AS_BUILT,
         )
 
 
@@ -250,7 +262,12 @@ def _takes(info: LoadInfo, number: int, pointer: Pointer, size: int, *, again: b
         problem = f"which is {'written to' if again else 'read'} when the module is removed, and is {later}"
     if problem:
         place = f"{info.section_name(pointer.section)}+{pointer.offset & ~3:#x}"
-        raise Undefined(info.stage, f"an entry of {info.section_name(number)} points to {place}, {problem}")
+        raise Undefined(
+            info.stage,
+            f"an entry of {info.section_name(number)} points to {place}, {problem}",
+            "take const, __initdata and __ro_after_init from what the entry points to (a static key, an srcu_struct, a "
+            "trace event); if the source has none of these, a tool has changed the file",
+        )
 
 
 def _is_null(info: LoadInfo, key: Pointer) -> bool:
@@ -268,6 +285,7 @@ def _exists(info: LoadInfo, number: int, pointer: Pointer) -> None:
                 info.stage,
                 f"an entry of {info.section_name(number)} points to the address {pointer.offset:#x}: "
                 f"{info.symbol_name(pointer.symbol)!r} is not exported",
+                "load the module that exports it before, or build for a kernel that does",
             )
         return
     if not (
@@ -277,7 +295,12 @@ def _exists(info: LoadInfo, number: int, pointer: Pointer) -> None:
             info.stage,
             f"an entry of {info.section_name(number)} points to {info.symbol_name(pointer.symbol)!r}"
             f"{pointer.offset:+#x}, which is not within a section",
+            AS_BUILT,
         )
     if not info.sechdrs[pointer.section].sh_flags & SHF_ALLOC:
         name = info.section_name(pointer.section)
-        raise Undefined(info.stage, f"an entry of {info.section_name(number)} points to {name}, which is not kept")
+        raise Undefined(
+            info.stage,
+            f"an entry of {info.section_name(number)} points to {name}, which is not kept in memory",
+            AS_BUILT,
+        )

@@ -8,6 +8,7 @@ what the table holds without checking it.
 from __future__ import annotations
 
 from kbuildpy.elf.constants import STT_FUNC
+from kbuildpy.loader.hints import AS_BUILT
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.memory.code import Code
 from kbuildpy.loader.memory.pointers import sites
@@ -32,6 +33,7 @@ def do_mod_ctors(info: LoadInfo) -> None:
                 info.stage,
                 f"the constructor at {offset:#x} of {info.section_name(number)} is {pointer.offset:#x} of "
                 f"{info.section_name(pointer.section)}, where no function begins",
+                AS_BUILT,
             )
 
 

@@ -13,13 +13,16 @@ from kbuildpy.elf.constants import SHF_ALLOC, SHN_UNDEF, SHT_NOBITS, SHT_NULL, S
 from kbuildpy.kernel.release import has_change
 from kbuildpy.loader import since
 from kbuildpy.loader.facts import Fact
+from kbuildpy.loader.hints import DAMAGED
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.module_file import THIS_MODULE
 from kbuildpy.loader.printk import signed
 from kbuildpy.loader.stages.modinfo import get_modinfo, other_headers, rebuild
 from kbuildpy.loader.verdict import Undefined
 
-DAMAGED = "the file is damaged; build it again"
+_NO_MODPOST = f"it has no section {THIS_MODULE}: it did not go through modpost"
+_NO_OBJECT = "give the module (.ko), not an object file"
+_ONE_MOD_O = "link it again: a module has one .mod.o only"
 
 
 def setup_load_info(info: LoadInfo) -> None:
@@ -40,8 +43,8 @@ def setup_load_info(info: LoadInfo) -> None:
         raise info.refuse(
             "ENOEXEC",
             f"{info.shown_name}: No module found in object",
-            f"it has no section {THIS_MODULE}: it did not go through modpost",
-            "give the module (.ko), not an object file",
+            _NO_MODPOST,
+            _NO_OBJECT,
         )
 
 
@@ -67,7 +70,9 @@ def cache_index(info: LoadInfo) -> None:
     kind = info.sechdrs[link].sh_type
     if kind != SHT_STRTAB and has_change(info.kernel.version, since.TABLE_TYPES):
         line = f"Invalid ELF symbol string table type: {kind}"
-        raise info.refuse("ENOEXEC", line, "the symbols' string table is not one of strings", DAMAGED)
+        raise info.refuse(
+            "ENOEXEC", line, "the section with the names of its symbols is not of type SHT_STRTAB", DAMAGED
+        )
     info.index.str = link
     if info.kernel.version >= since.EXTENDED_VERSIONS:
         info.stage = "elf_validity_cache_index_versions"
@@ -88,7 +93,9 @@ def cache_module(info: LoadInfo) -> None:
     # (behind the state and a list head; MODULE_NAME_LEN)
     at, length = known.name if known else (3 * word, 64 - word)
     if section.sh_type == SHT_NOBITS:
-        raise Undefined(info.stage, f"section {THIS_MODULE} has no contents, and is read all the same", DAMAGED)
+        raise Undefined(
+            info.stage, f"section {THIS_MODULE} has no contents, and the kernel reads it all the same", DAMAGED
+        )
     name = info.string_at(section.sh_offset + at)
     if len(name.encode("utf-8", "surrogateescape")) >= length:
         raise Undefined(info.stage, "the name in its struct module is not terminated", DAMAGED)
@@ -107,7 +114,7 @@ def check_struct_size(info: LoadInfo) -> None:
         raise Undefined(
             info.stage,
             f"{other_headers(info)}: its struct module has {section.sh_size} bytes, the kernel's {known.size}, so that "
-            "what follows is overwritten",
+            "the kernel writes behind its end",
             rebuild(info),
         )
 
@@ -118,14 +125,14 @@ def check_link(info: LoadInfo, link: int) -> None:
             f"Invalid ELF sh_link!=SHN_UNDEF({signed(link)}) or (sh_link({signed(link)}) >= hdr->e_shnum"
             f"({info.hdr.e_shnum})"
         )
-        raise info.refuse("ENOEXEC", line, "the symbols' string table is not there", DAMAGED)
+        raise info.refuse("ENOEXEC", line, "the section with the names of its symbols does not exist", DAMAGED)
 
 
 def _no_symbols(info: LoadInfo) -> Exception:
     return info.refuse(
         "ENOEXEC",
         f"{info.shown_name}: module has no symbols (stripped?)",
-        "there is not exactly one symbol table",
+        "it has no symbol table, or more than one",
         "strip modules with --strip-debug only",
     )
 
@@ -136,7 +143,9 @@ def _with_contents(info: LoadInfo, name: str) -> list[int]:
 
 def _cache_index_info(info: LoadInfo, found: Sequence[int]) -> None:
     if len(found) > 1:
-        raise info.refuse("ENOEXEC", "Only one .modinfo section must exist.", "there are several .modinfo", DAMAGED)
+        raise info.refuse(
+            "ENOEXEC", "Only one .modinfo section must exist.", "it has several sections .modinfo", DAMAGED
+        )
     if found:
         info.index.info = found[0]
         info.name = get_modinfo(info, "name")
@@ -152,15 +161,18 @@ def _cache_index_sym(info: LoadInfo) -> None:
 def _cache_index_mod(info: LoadInfo, found: Sequence[int], how_many: str) -> None:
     if len(found) != 1:
         line = f"module {info.shown_name}: {how_many} one {THIS_MODULE} section must exist."
-        reason = f"it has {len(found) or 'no'} section {THIS_MODULE}"
-        raise info.refuse("ENOEXEC", line, reason, "give the module (.ko), not an object file")
+        if found:
+            raise info.refuse("ENOEXEC", line, f"it has {len(found)} sections {THIS_MODULE}", _ONE_MOD_O)
+        raise info.refuse("ENOEXEC", line, _NO_MODPOST, _NO_OBJECT)
     section = info.sechdrs[found[0]]
     if section.sh_type == SHT_NOBITS:
         line = f"module {info.shown_name}: {THIS_MODULE} section must have a size set"
         raise info.refuse("ENOEXEC", line, f"section {THIS_MODULE} has no contents", DAMAGED)
     if not section.sh_flags & SHF_ALLOC:
         line = f"module {info.shown_name}: {THIS_MODULE} must occupy memory during process execution"
-        raise info.refuse("ENOEXEC", line, f"section {THIS_MODULE} is not allocated", DAMAGED)
+        raise info.refuse(
+            "ENOEXEC", line, f"section {THIS_MODULE} has no flag SHF_ALLOC, so it is not kept in memory", DAMAGED
+        )
     known = info.kernel.struct_module
     if known is None:
         info.not_checked("the size of struct module", Fact.STRUCT_MODULE)
@@ -178,14 +190,14 @@ def _cache_index_versions(info: LoadInfo) -> None:
     crcs, names = info.find_sec("__version_ext_crcs"), info.find_sec("__version_ext_names")
     if bool(crcs) != bool(names):
         line = "extended version crc+name presence does not match"
-        raise info.refuse("ENOEXEC", line, "extended versions are there by half", DAMAGED)
+        raise info.refuse("ENOEXEC", line, "it has CRCs of symbols without their names, or names without CRCs", DAMAGED)
     if crcs:
         count = info.sechdrs[crcs].sh_size // 4
         section = info.sechdrs[names]
         table = info.contents[section.sh_offset : section.sh_offset + section.sh_size]
         if table.count(b"\0") < count:
             line = "more extended version crcs than names"
-            raise info.refuse("ENOEXEC", line, "extended versions have more CRCs than names", DAMAGED)
+            raise info.refuse("ENOEXEC", line, "it has more CRCs of symbols than names for them", DAMAGED)
     info.index.vers_ext_crc, info.index.vers_ext_name = crcs, names
 
 
@@ -194,13 +206,19 @@ def _cache_strtab(info: LoadInfo) -> None:
     # Up to 7.1 the section may have a type whose offset the kernel does not check (SHT_NOBITS).
     info.data_in_file(info.index.str)
     if table.sh_size == 0:
-        raise info.refuse("ENOEXEC", "empty symbol string table", "the symbols' string table is empty", DAMAGED)
+        raise info.refuse(
+            "ENOEXEC", "empty symbol string table", "the section with the names of its symbols is empty", DAMAGED
+        )
     if info.contents[table.sh_offset] != 0:
         line = "symbol string table missing leading NUL"
-        raise info.refuse("ENOEXEC", line, "the symbols' string table does not begin with NUL", DAMAGED)
+        raise info.refuse(
+            "ENOEXEC", line, "the section with the names of its symbols does not begin with a zero", DAMAGED
+        )
     if info.contents[table.sh_offset + table.sh_size - 1] != 0:
         line = "symbol string table isn't NUL terminated"
-        raise info.refuse("ENOEXEC", line, "the symbols' string table is not terminated", DAMAGED)
+        raise info.refuse(
+            "ENOEXEC", line, "the section with the names of its symbols does not end with a zero", DAMAGED
+        )
     if any(st_name >= table.sh_size for st_name, *_ in info.symbols):
         line = "symbol name out of bounds in string table"
-        raise info.refuse("ENOEXEC", line, "a symbol's name is not in the string table", DAMAGED)
+        raise info.refuse("ENOEXEC", line, "the name of a symbol is outside of the section with their names", DAMAGED)

@@ -25,11 +25,11 @@ from kbuildpy.elf.constants import (
 from kbuildpy.elf.headers import EHDR_SIZE, SHDR_SIZE, Shdr, iter_shdrs, read_ehdr, read_shdrs
 from kbuildpy.kernel.release import has_change
 from kbuildpy.loader import since
+from kbuildpy.loader.hints import DAMAGED, FLAGS
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.machines.machine import machine_of
 from kbuildpy.loader.printk import signed
 from kbuildpy.loader.stages.elf_index import (
-    DAMAGED,
     cache_index,
     cache_index_whole,
     cache_module,
@@ -74,10 +74,17 @@ def _check_ehdr(info: LoadInfo) -> None:
     hdr = info.hdr = read_ehdr(info.contents, order=facts.order, is_64bit=facts.is_64bit)
     if hdr.e_ident[:4] != ELFMAG:
         line = f"Invalid ELF header magic: != {ELFMAG.decode('latin-1')}"
-        raise info.refuse("ENOEXEC", line, "this is no ELF file", "give a module (.ko)")
+        raise info.refuse(
+            "ENOEXEC",
+            line,
+            "this is no ELF file",
+            "give a module (.ko), not compressed if the kernel does not unpack it",
+        )
     if hdr.e_type != ET_REL:
         line = f"Invalid ELF header type: {hdr.e_type} != {ET_REL}"
-        raise info.refuse("ENOEXEC", line, "this is not a relocatable file", "give a module (.ko)")
+        raise info.refuse(
+            "ENOEXEC", line, "this is not a relocatable file", "give a module (.ko), not a program or a shared library"
+        )
     wrong_class = facts.checks_class and hdr.e_ident[4] != (ELFCLASS64 if facts.is_64bit else ELFCLASS32)
     is_known = hdr.e_machine == facts.e_machine or hdr.e_machine in facts.other_numbers
     if not is_known or wrong_class or (of_machine.elf_check_arch and not of_machine.elf_check_arch(hdr)):
@@ -87,7 +94,7 @@ def _check_ehdr(info: LoadInfo) -> None:
     checks_abi = of_machine.module_elf_check_arch
     if checks_abi and info.kernel.version >= since.ABI_CHECKED and not checks_abi(info):
         line = f"Invalid module architecture in ELF header: {hdr.e_machine}"
-        raise info.refuse("ENOEXEC", line, "it was compiled for another ABI than the kernel", "use the kernel's flags")
+        raise info.refuse("ENOEXEC", line, "it was compiled for another ABI than the kernel", FLAGS)
 
 
 def _section_headers(info: LoadInfo) -> None:
@@ -103,14 +110,14 @@ def _section_headers(info: LoadInfo) -> None:
         raise info.refuse("ENOEXEC", "Invalid ELF section header overflow", "its section headers are cut off", DAMAGED)
     # The kernel reads section header 0 even if e_shnum is 0.
     if hdr.e_shnum == 0 and hdr.e_shoff + SHDR_SIZE[hdr.is_64bit] > len(info.contents):
-        raise Undefined(info.stage, "it has no section headers, and the first is read beyond its end", DAMAGED)
+        raise Undefined(info.stage, "it has no section headers, and the kernel reads the first beyond its end", DAMAGED)
 
 
 def _first_is_null(info: LoadInfo) -> None:
     first = _row(info, 0)
     if first.sh_type != SHT_NULL or first.sh_size or first.sh_addr:
         line = f"ELF Spec violation: section 0 type({signed(first.sh_type)})!=SH_NULL or non-zero len or addr"
-        raise info.refuse("ENOEXEC", line, "its first section header is not empty", DAMAGED)
+        raise info.refuse("ENOEXEC", line, "its section header 0 is not empty, as that of every ELF file is", DAMAGED)
 
 
 def _row(info: LoadInfo, number: int) -> Shdr:
@@ -146,21 +153,27 @@ def _check_names_index(info: LoadInfo) -> Shdr:
             f"Invalid ELF section name index: {hdr.e_shstrndx} || e_shstrndx ({hdr.e_shstrndx}) >= e_shnum "
             f"({hdr.e_shnum})"
         )
-        raise info.refuse("ENOEXEC", line, "the table of its section names is not there", DAMAGED)
+        raise info.refuse("ENOEXEC", line, "the section with the names of its sections does not exist", DAMAGED)
     return _row(info, hdr.e_shstrndx)
 
 
 def _check_names(info: LoadInfo, names: Shdr) -> None:
     if names.sh_size == 0:
-        raise info.refuse("ENOEXEC", "empty section name table", "the table of its section names is empty", DAMAGED)
+        raise info.refuse(
+            "ENOEXEC", "empty section name table", "the section with the names of its sections is empty", DAMAGED
+        )
     if info.contents[names.sh_offset + names.sh_size - 1] != 0:
         line = "ELF Spec violation: section name table isn't null terminated"
-        raise info.refuse("ENOEXEC", line, "the table of its section names is not terminated", DAMAGED)
+        raise info.refuse(
+            "ENOEXEC", line, "the section with the names of its sections does not end with a zero", DAMAGED
+        )
 
 
 def _bad_name(info: LoadInfo, number: int, section: Shdr) -> Exception:
     line = f"Invalid ELF section name in module (section {number} type {section.sh_type})"
-    return info.refuse("ENOEXEC", line, f"the name of section {number} is not in the table", DAMAGED)
+    return info.refuse(
+        "ENOEXEC", line, f"the name of section {number} is outside of the section with their names", DAMAGED
+    )
 
 
 def _sections_whole(info: LoadInfo) -> None:
@@ -176,7 +189,9 @@ def _names_whole(info: LoadInfo) -> None:
     names = _check_names_index(info)
     if not _inside(info, names):
         line = f"Invalid ELF section hdr(type {names.sh_type})"
-        raise info.refuse("ENOEXEC", line, "the table of its section names reaches beyond the end of the file", DAMAGED)
+        raise info.refuse(
+            "ENOEXEC", line, "the section with the names of its sections reaches beyond the end of the file", DAMAGED
+        )
     _check_names(info, names)
 
 
@@ -199,7 +214,9 @@ def _names(info: LoadInfo) -> None:
     names = _check_names_index(info)
     if names.sh_type != SHT_STRTAB and has_change(info.kernel.version, since.TABLE_TYPES):
         line = f"Invalid ELF section name table type: {names.sh_type}"
-        raise info.refuse("ENOEXEC", line, "the table of its section names is not one of strings", DAMAGED)
+        raise info.refuse(
+            "ENOEXEC", line, "the section with the names of its sections is not of type SHT_STRTAB", DAMAGED
+        )
     # Up to 7.1 the section may have a type whose offset the kernel does not check (SHT_NOBITS).
     info.data_in_file(info.hdr.e_shstrndx)
     _check_names(info, names)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from kbuildpy.kernel.release import has_change
 from kbuildpy.loader import since
+from kbuildpy.loader.hints import AS_BUILT
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.machines.machine import TraceSites, machine_of
 from kbuildpy.loader.memory.pointers import pointers
@@ -48,7 +49,11 @@ def _process_locs(info: LoadInfo, number: int, places: TraceSites) -> None:
                 continue
             if not places.warning and not is_zero:
                 raise Undefined(
-                    info.stage, f"the pointer at {offset:#x} of {info.section_name(number)} is not relocated"
+                    info.stage,
+                    f"the pointer at {offset:#x} of {info.section_name(number)} is not relocated, and the kernel "
+                    f"patches "
+                    "the code there",
+                    AS_BUILT,
                 )
             _bug(info, "ftrace faulted on modifying ", places)
             return
@@ -62,7 +67,11 @@ def _process_locs(info: LoadInfo, number: int, places: TraceSites) -> None:
             room = info.sechdrs[pointer.section].sh_size
             if not 0 <= pointer.offset < max(room, 1):
                 raise Undefined(
-                    info.stage, f"the pointer at {offset:#x} of {info.section_name(number)} leads out of its section"
+                    info.stage,
+                    f"the pointer at {offset:#x} of {info.section_name(number)} leads out of its section, and the "
+                    f"kernel "
+                    "patches the code there",
+                    AS_BUILT,
                 )
         if not places.is_expected(pointer):
             _bug(info, "ftrace failed to modify ", places)

@@ -23,6 +23,7 @@ from kbuildpy.elf.constants import (
 from kbuildpy.elf.headers import Shdr
 from kbuildpy.loader import since
 from kbuildpy.loader.facts import Fact
+from kbuildpy.loader.hints import AS_BUILT, DAMAGED
 from kbuildpy.loader.load_info import LoadInfo, MemoryLayout
 from kbuildpy.loader.machines.machine import machine_of
 from kbuildpy.loader.stages.allocate import allocate
@@ -104,7 +105,7 @@ def check_struct_is_writable(info: LoadInfo) -> None:
     flags = info.sechdrs[info.index.mod].sh_flags
     writable = flags & SHF_WRITE and not flags & SHF_RO_AFTER_INIT
     if not writable and info.kernel.has("STRICT_MODULE_RWX") is not False:
-        raise Undefined(info.stage, "its struct module is read-only, and is written to", "build it again")
+        raise Undefined(info.stage, "its struct module is in read-only memory, and the kernel writes to it", AS_BUILT)
 
 
 def total_size(info: LoadInfo) -> int | None:
@@ -124,7 +125,9 @@ def _check_struct_is_blank(info: LoadInfo) -> None:
     at, length = known.name
     struct = info.data_in_file(info.index.mod)
     if any(struct[:at]) or any(struct[at + length :]):
-        raise Undefined(info.stage, "its struct module is not empty but for the name", "build it again")
+        raise Undefined(
+            info.stage, "its struct module has more than the name, and the kernel expects zeros there", AS_BUILT
+        )
 
 
 def _check_struct_is_alone(info: LoadInfo) -> None:
@@ -138,7 +141,7 @@ def _check_struct_is_alone(info: LoadInfo) -> None:
         is_read = section.sh_flags & SHF_ALLOC or section.sh_type in (SHT_REL, SHT_RELA) or number in read
         if is_read and section.sh_offset < start + size and start < section.sh_offset + section.sh_size:
             name = info.section_name(number)
-            raise Undefined(info.stage, f"{name} overlaps with struct module, which is written to", "build it again")
+            raise Undefined(info.stage, f"{name} overlaps with struct module, which the kernel writes to", DAMAGED)
 
 
 def _enforce_rwx(info: LoadInfo) -> None:

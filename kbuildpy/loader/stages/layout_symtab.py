@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from kbuildpy.elf.constants import SHF_ALLOC, SHF_EXECINSTR
 from kbuildpy.elf.symbols import SYM_SIZE
+from kbuildpy.loader.hints import DAMAGED
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.stages.blocks import Blocks, align
 from kbuildpy.loader.verdict import Undefined
@@ -60,7 +61,11 @@ def _core_symbols(info: LoadInfo, blocks: Blocks) -> CoreSymbols:
     for number, (st_name, _, _, st_shndx, _, _) in enumerate(info.symbols):
         if st_name >= strings.sh_size and st_shndx:
             # kallsyms reads names in the loaded copy of the string table, which ends with the section.
-            raise Undefined(info.stage, f"the name of symbol {number} is behind the string table, and is read there")
+            raise Undefined(
+                info.stage,
+                f"the name of symbol {number} is behind the string table, where the kernel reads it",
+                DAMAGED,
+            )
         if number == 0 or info.is_livepatch or (st_name and st_shndx in kept and st_shndx < last):
             at = strings.sh_offset + st_name
             if not begin <= at <= stop:  # A name may be the end of another name, whose NUL is found already.

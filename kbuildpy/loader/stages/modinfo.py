@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from kbuildpy.kernel.licenses import GPL_COMPATIBLE
 from kbuildpy.kernel.release import release_of_vermagic
 from kbuildpy.loader.facts import Fact
+from kbuildpy.loader.hints import DAMAGED
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.stages.taints import add_taint_module, is_tainted, try_to_force_load
 from kbuildpy.loader.verdict import Undefined
@@ -41,7 +42,9 @@ def modinfo_values(info: LoadInfo, tag: str) -> Iterator[str]:
             if value > start + section.sh_size:
                 # The kernel's count of the remaining bytes is unsigned, and wraps around.
                 raise Undefined(
-                    info.stage, f".modinfo ends within {tag}=, and the kernel searches for more of these behind it"
+                    info.stage,
+                    f".modinfo ends within {tag}=, and the kernel searches for more of these behind it",
+                    DAMAGED,
                 )
         at = contents.find(wanted, value, end + len(wanted) - 1)
 
@@ -52,7 +55,7 @@ def check_vermagic(info: LoadInfo) -> None:
     magic = get_modinfo(info, "vermagic")
     if magic is None:
         if not try_to_force_load(info, "bad vermagic"):
-            raise info.refuse("ENOEXEC", None, "it has no vermagic", "build it with modpost: kbuildpy build")
+            raise info.refuse("ENOEXEC", None, "it has no vermagic, as modpost writes it", rebuild(info))
         return
     has_crcs = info.index.vers != 0 and info.kernel.has("MODVERSIONS") is not False
     fits = info.kernel.fits_vermagic(magic, has_crcs=has_crcs)
@@ -114,7 +117,10 @@ def check_livepatch(info: LoadInfo) -> None:
     elif not enabled:
         line = f"{info.mod_name}: module is marked as livepatch module, but livepatch support is disabled"
         raise info.refuse(
-            "ENOEXEC", line, "the kernel cannot be patched while it runs", "take one with CONFIG_LIVEPATCH"
+            "ENOEXEC",
+            line,
+            "it is a live patch, and this kernel was built without",
+            "take a kernel with CONFIG_LIVEPATCH",
         )
     info.is_livepatch = True
 

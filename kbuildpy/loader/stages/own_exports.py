@@ -13,6 +13,7 @@ from kbuildpy.elf.headers import c_string
 from kbuildpy.elf.kernel_symbol import ADDRESSES, KSYM_FLAG_GPL_ONLY, field_size
 from kbuildpy.elf.relocations import Relocation
 from kbuildpy.loader import since
+from kbuildpy.loader.hints import AS_BUILT
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.loaded import ModuleExport
 from kbuildpy.loader.verdict import Undefined
@@ -62,7 +63,11 @@ def _table(info: LoadInfo, section: str) -> Iterator[tuple[int, str, str]]:
     form = "address" if info.machine.e_machine in ADDRESSES else "offset"
     expected = kinds.absolute if form == "address" else kinds.relative
     if any(offset % field or entry.type not in expected for offset, entry in places.items()):
-        raise Undefined(info.stage, f"an entry of {section} is relocated otherwise than by an {form}, and followed")
+        raise Undefined(
+            info.stage,
+            f"an entry of {section} is relocated otherwise than by an {form}, and the kernel follows it",
+            AS_BUILT,
+        )
     size = 3 * field
     numbers: Sequence[int] = range(info.sechdrs[index].sh_size // size)
     contents = info.data(index)
@@ -72,7 +77,9 @@ def _table(info: LoadInfo, section: str) -> Iterator[tuple[int, str, str]]:
         numbers = sorted({*(number for number in relocated if number in numbers), *islice(others, 1)})
     for at in range(0, len(contents) // size * size, field):
         if at % size and at not in places and any(contents[at : at + field]):
-            raise Undefined(info.stage, f"an entry of {section} holds an {form} to nowhere, and is followed")
+            raise Undefined(
+                info.stage, f"an entry of {section} holds an {form} to nowhere, and the kernel follows it", AS_BUILT
+            )
     for number in numbers:
         place = number * size
         yield number, _string(info, places.get(place + field)), _string(info, places.get(place + 2 * field))
@@ -89,4 +96,4 @@ def _string(info: LoadInfo, entry: Relocation | None) -> str:
         kept = section.sh_flags & SHF_ALLOC and section.sh_type != SHT_NOBITS
         if text is not None and kept and 0 <= at < section.sh_size:
             return text
-    raise Undefined(info.stage, "the name or namespace of an exported symbol is no string of the module")
+    raise Undefined(info.stage, "the name or namespace of an exported symbol is no string of the module", AS_BUILT)

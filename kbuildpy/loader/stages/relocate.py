@@ -11,6 +11,7 @@ from collections import Counter
 
 from kbuildpy.elf.constants import SHF_ALLOC, SHF_RELA_LIVEPATCH, SHN_LIVEPATCH, SHT_REL, SHT_RELA
 from kbuildpy.loader import since
+from kbuildpy.loader.hints import AS_BUILT, LIVEPATCH
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.machines.machine import machine_of
 from kbuildpy.loader.stages.modinfo import other_headers
@@ -40,9 +41,14 @@ def apply_relocations(info: LoadInfo) -> None:
                 "ENOEXEC",
                 f"module {info.mod_name}: REL relocation unsupported",
                 f"{info.section_name(number)} is of type {wrong}; this machine's modules have {right}",
+                "build it with the compiler of the kernel tree, for the kernel's machine: ARCH=, CROSS_COMPILE=",
             )
         if section.sh_info in (info.index.sym, info.index.str) and section.sh_size:
-            raise Undefined(info.stage, f"{info.section_name(number)} is applied to the symbols themselves")
+            raise Undefined(
+                info.stage,
+                f"{info.section_name(number)} is applied to the symbols themselves, which the kernel reads for it",
+                AS_BUILT,
+            )
         if section.sh_info == info.index.mod:
             _check_this_module(info, number)
         machine_of(info).apply_relocate_add(info, number, written.get(section.sh_info))
@@ -73,9 +79,7 @@ def _check_this_module(info: LoadInfo, number: int) -> None:
         if filled and refuse is not None and columns.types[entry] in info.machine.relocations.absolute:
             raise refuse(info, number, entry, f"{other_headers(info)}: the kernel's {member} is there", hint)
         if unseen is None:
-            whose = (
-                f"the kernel's {member} is and nothing yet" if filled is False and member else "the kernel has its own"
-            )
+            whose = f"the kernel has its {member}" if filled is False and member else "the kernel has something else"
             reason = f"{info.section_name(number)} relocates {offset:#x} of struct module, where {whose}"
             unseen = Undefined(info.stage, f"{other_headers(info)}: {reason}", hint)
         if filled is not False or is_freed(member):
@@ -108,6 +112,7 @@ def _is_for_vmlinux(info: LoadInfo, number: int) -> bool:
             "EINVAL",
             f"livepatch: section {name} has an incorrectly formatted name",
             f"the livepatch relocation section {name} is not called .klp.rela.OBJECT.SECTION",
+            LIVEPATCH,
         )
     if match[1] != "vmlinux":
         return False
@@ -118,7 +123,11 @@ def _is_for_vmlinux(info: LoadInfo, number: int) -> bool:
 
 def _resolve(info: LoadInfo, entry: int, symbol: int) -> None:
     if symbol >= len(info.symbols):
-        raise Undefined(info.stage, f"livepatch relocation {entry} names symbol {symbol} of {len(info.symbols)}")
+        raise Undefined(
+            info.stage,
+            f"livepatch relocation {entry} names symbol {symbol}, but there are {len(info.symbols)} symbols",
+            LIVEPATCH,
+        )
     name = info.symbol_name(symbol)
     if info.symbol(symbol).st_shndx != SHN_LIVEPATCH:
         place = f" at rela sec {info.index.sym} idx {entry}" if info.kernel.version >= since.RELOCATION_PLACES else ""
@@ -126,12 +135,14 @@ def _resolve(info: LoadInfo, entry: int, symbol: int) -> None:
             "EINVAL",
             f"livepatch: symbol {name}{place} is not marked as a livepatch symbol",
             f"a livepatch relocation names {name}, whose section is not SHN_LIVEPATCH",
+            LIVEPATCH,
         )
     if KLP_SYMBOL.match(name) is None:
         raise info.refuse(
             "EINVAL",
             f"livepatch: symbol {name} has an incorrectly formatted name",
             f"the livepatch symbol {name} is not called .klp.sym.OBJECT.SYMBOL,POSITION",
+            LIVEPATCH,
         )
     info.not_checked(
         "whether the symbols of livepatch relocations exist",

@@ -12,7 +12,7 @@ from kbuildpy.kernel.release import has_change
 from kbuildpy.loader import since
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.memory.pointers import has_address
-from kbuildpy.loader.stages.modinfo import modinfo_values
+from kbuildpy.loader.stages.modinfo import modinfo_values, rebuild
 from kbuildpy.loader.stages.taints import try_to_force_load
 
 _PERCPU_RESERVE = 8 << 10
@@ -73,7 +73,12 @@ def find_module_sections(info: LoadInfo) -> None:
         any(info.section_name(number) == ".BTF" for number in range(1, len(info.sechdrs)))
     if info.kernel.has("CONSTRUCTORS") and info.find_sec(".ctors") and info.find_sec(".init_array"):
         line = f"{info.mod_name}: has both .ctors and .init_array."
-        raise info.refuse("EINVAL", line, "parts of it come from different compilers", "build all of it with one")
+        raise info.refuse(
+            "EINVAL",
+            line,
+            "it has constructors in two forms, of which a compiler writes one",
+            "build all of it with one compiler",
+        )
     if info.find_sec("__obsparm") or has_address(info, 0):
         info.log(f"{info.mod_name}: Ignoring obsolete parameters")
 
@@ -84,14 +89,18 @@ def check_export_sections(info: LoadInfo) -> None:
     flagged = info.kernel.version >= since.FLAGSTAB
     if flagged and _count(info, "__ksymtab") and not info.find_sec("__kflagstab"):
         line = f"{info.mod_name}: no flags for exported symbols"
-        raise info.refuse("ENOEXEC", line, "its exports were made for an older kernel", "build it for this kernel")
+        raise info.refuse("ENOEXEC", line, "its exports were made for an older kernel", rebuild(info))
     if not info.kernel.has("MODVERSIONS"):
         return
     suffixes = ("",) if flagged else ("", "_gpl")
-    if any(_count(info, "__ksymtab" + suffix) and not info.find_sec("__kcrctab" + suffix) for suffix in suffixes):
-        reason = "no versions for exported symbols"
-        if not try_to_force_load(info, reason):
-            raise info.refuse("ENOEXEC", None, reason, "build it with modversions: it needs genksyms")
+    without = any(_count(info, "__ksymtab" + each) and not info.find_sec("__kcrctab" + each) for each in suffixes)
+    if without and not try_to_force_load(info, "no versions for exported symbols"):
+        raise info.refuse(
+            "ENOEXEC",
+            None,
+            "no versions for exported symbols: this kernel asks for their CRCs",
+            f"{rebuild(info)}; genksyms of its tree makes the CRCs",
+        )
 
 
 def setup_modinfo(info: LoadInfo) -> None:
@@ -101,7 +110,10 @@ def setup_modinfo(info: LoadInfo) -> None:
             if namespace.startswith("module:"):
                 line = f"{info.mod_name}: module tries to import module namespace: {namespace}"
                 raise info.refuse(
-                    "EPERM", line, f"it imports the namespace {namespace}", "remove that MODULE_IMPORT_NS()"
+                    "EPERM",
+                    line,
+                    f"it imports the namespace {namespace}: the exporter lists who may use such a one",
+                    "remove that MODULE_IMPORT_NS()",
                 )
 
 

@@ -17,6 +17,11 @@ _REASONS = {
     "ENOPKG": "module with unsupported crypto",
     "ENOKEY": "module with unavailable key",
 }
+_WHY = {
+    "ENODATA": "this kernel loads signed modules only",
+    "ENOPKG": "this kernel cannot verify such a signature",
+    "ENOKEY": "this kernel does not trust the key of the signature",
+}
 _HINTS = {
     "ENODATA": "sign it with a key that this kernel trusts: kbuildpy sign",
     "ENOPKG": "sign it with a hash and a key that this kernel can verify",
@@ -38,14 +43,15 @@ def module_sig_check(info: LoadInfo) -> None:
         info.not_checked("the signature", Fact.CONFIG)
         return
     if errno not in _REASONS:
-        raise info.refuse(errno, _line(errno, info), reason, "sign it again: kbuildpy sign --replace")
+        damaged = f"the signature is damaged, or of another file: {reason}"
+        raise info.refuse(errno, _line(errno, info), damaged, "sign it again: kbuildpy sign --replace")
     info.signature = Signature(is_judged=True)
     if info.kernel.sig_enforce or info.kernel.has("MODULE_SIG_FORCE"):
         line = f"Loading of {_REASONS[errno]} is rejected"
-        raise info.refuse("EKEYREJECTED", line, reason, _HINTS[errno])
+        raise info.refuse("EKEYREJECTED", line, f"{_WHY[errno]}: {reason}", _HINTS[errno])
     if info.kernel.lockdown or any(info.kernel.has(symbol) for symbol in _LOCKED_DOWN):
         line = "Lockdown: <comm>: unsigned module loading is restricted; see man kernel_lockdown.7"
-        raise info.refuse("EPERM", line, reason, _HINTS[errno])
+        raise info.refuse("EPERM", line, f"{_WHY[errno]}: {reason}", _HINTS[errno])
 
 
 def _verdict(info: LoadInfo) -> tuple[str | None, str]:

@@ -15,6 +15,7 @@ from kbuildpy.kernel.errnos import errno_number
 from kbuildpy.kernel.release import has_change
 from kbuildpy.loader import since
 from kbuildpy.loader.facts import Fact
+from kbuildpy.loader.hints import DAMAGED, FLAGS
 from kbuildpy.loader.load_info import LoadInfo, UndefinedSymbol
 from kbuildpy.loader.stages.modinfo import modinfo_values, rebuild
 from kbuildpy.loader.stages.own_exports import own_exports
@@ -72,7 +73,11 @@ def simplify_symbols(info: LoadInfo) -> None:
         if 0 < shndx < sections:
             values.append((value + bases[shndx]) & mask)
         elif number == 0 and shndx < SHN_LORESERVE and shndx:
-            raise Undefined(info.stage, f"symbol 0 is in section {shndx}, which does not exist, and is looked at")
+            raise Undefined(
+                info.stage,
+                f"symbol 0 is in section {shndx}, which does not exist, and the kernel reads its address all the same",
+                DAMAGED,
+            )
         elif number == 0 or shndx in (SHN_ABS, SHN_LIVEPATCH):
             values.append(value)
         elif shndx == SHN_UNDEF:
@@ -131,13 +136,18 @@ def _odd(info: LoadInfo, number: int, shndx: int, problems: Problems) -> None:
         if name.startswith("__gnu_lto"):
             return
         line = f"{info.mod_name}: please compile with -fno-common"
-        problems.add("ENOEXEC", line, f"{name} has no place in a section", "compile with the kernel's own flags")
+        reason = f"{name} is a common symbol, which has no place in a section until a program is linked"
+        problems.add("ENOEXEC", line, reason, f"{FLAGS} (-fno-common)")
     elif not has_change(info.kernel.version, since.SYMBOL_SECTIONS):
-        raise Undefined(info.stage, f"{name} is in section {shndx}, which does not exist, and is looked at")
+        raise Undefined(
+            info.stage,
+            f"{name} is in section {shndx}, which does not exist, and the kernel reads its address all the same",
+            DAMAGED,
+        )
     else:
         count = info.hdr.e_shnum
         line = f"{info.mod_name}: Symbol {name} has an invalid section index {shndx} (max {count - 1})"
-        problems.add("ENOEXEC", line, f"{name} is in a section that does not exist", "build it again")
+        problems.add("ENOEXEC", line, f"{name} is in a section that does not exist", DAMAGED)
     info.log(line)
 
 
@@ -190,7 +200,11 @@ def resolve_symbol(info: LoadInfo, name: str) -> Unresolvable | None:
     if found.state != "LIVE":
         line = f"{info.mod_name}: gave up waiting for init of module {found.owner}."
         info.log(line)
-        return Unresolvable("EBUSY", f"{found.owner} is still being loaded", "wait for it")
+        return Unresolvable(
+            "EBUSY",
+            f"{found.owner} is still being loaded",
+            f"load it again when {found.owner} is loaded; if that hangs, see what its init waits for",
+        )
     if found.owner and found.owner not in info.requires:
         info.requires.append(found.owner)
     return None
@@ -228,11 +242,16 @@ def verify_exported_symbols(info: LoadInfo) -> None:
     for name in info.exports:
         # The kernel compares with loaded modules only.
         found = find_symbol(info, name, gplok=True, on_demand=False)
-        if found is not None:
-            owner = found.owner or "kernel"
-            line = f"{info.mod_name}: exports duplicate symbol {name} (owned by {owner})"
-            reason = f"{name} is exported already, by {owner}"
-            raise info.refuse("ENOEXEC", line, reason, f"give it another name, or unload {owner}")
+        if found is None:
+            continue
+        duplicate = f"{info.mod_name}: exports duplicate symbol {name}"
+        if not found.owner:
+            line = f"{duplicate} (owned by kernel)"
+            reason = f"{name} is exported already, by the kernel itself"
+            raise info.refuse("ENOEXEC", line, reason, "give the symbol another name")
+        line = f"{duplicate} (owned by {found.owner})"
+        reason = f"{name} is exported already, by {found.owner}"
+        raise info.refuse("ENOEXEC", line, reason, f"give the symbol another name, or unload {found.owner}")
 
 
 def _inherit_taint(info: LoadInfo, owner: str, name: str) -> bool:

@@ -12,6 +12,7 @@ from contextlib import suppress
 from kbuildpy.elf.constants import SHF_ALLOC
 from kbuildpy.loader import since
 from kbuildpy.loader.facts import Fact
+from kbuildpy.loader.hints import AS_BUILT
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.memory.data import Memory, SectionOffset
 from kbuildpy.loader.parameters.destroy_params import destroy_params
@@ -28,7 +29,7 @@ def mod_sysfs_setup(info: LoadInfo) -> None:
     if not info.mod_name:
         message = "kobject: (<kobject>): attempted to be registered with empty name!"
         info.warn("lib/kobject.c", "kobject_add_internal", message)
-        raise info.refuse("EINVAL", None, "the module has no name", "build it with modpost: kbuildpy build")
+        raise info.refuse("EINVAL", None, "the module has no name: its struct module is empty", AS_BUILT)
     built_in = info.kernel.own_modules.is_built_in(info.mod_name) if info.kernel.own_modules else None
     if built_in is None:
         info.not_checked(f"whether the kernel itself has a /sys/module/{info.mod_name}", Fact.OWN_MODULES)
@@ -60,7 +61,7 @@ def _check_parameters(info: LoadInfo) -> None:
                     raise info.refuse(
                         "EEXIST",
                         _duplicate(info, f"parameters/{shown}"),
-                        f"two parameters are called {shown}",
+                        f"two parameters are called {shown}, and each has a file in /sys/module",
                         "give each a name of its own: module_param_named()",
                     )
                 seen.add(shown)
@@ -69,7 +70,11 @@ def _check_parameters(info: LoadInfo) -> None:
                 isinstance(name, SectionOffset) and not info.sechdrs[name.section].sh_flags & SHF_ALLOC
             )
     if not kept:
-        raise Undefined(info.stage, "the name of a parameter is not kept, and is read again in the end")
+        raise Undefined(
+            info.stage,
+            "the name of a parameter is not kept in memory, and the kernel reads it again when the module is removed",
+            AS_BUILT,
+        )
 
 
 def _check_sections(info: LoadInfo) -> None:
@@ -82,7 +87,12 @@ def _check_sections(info: LoadInfo) -> None:
                 if info.kernel.version < since.SYSFS_REFUSES:
                     info.log(line)
                     return
-                raise info.refuse("EEXIST", line, f"two sections are called {name}", "link it again: ld -r joins them")
+                raise info.refuse(
+                    "EEXIST",
+                    line,
+                    f"two sections are called {name}, and each has a file in /sys/module",
+                    "link it again: ld -r joins sections of one name",
+                )
             seen.add(name)
 
 

@@ -13,6 +13,7 @@ from kbuildpy.loader.facts import Fact
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.stages.modinfo import other_headers, rebuild
 from kbuildpy.loader.stages.taints import try_to_force_load
+from kbuildpy.loader.verdict import Refusal
 
 _ENTRY = 64
 _NO_VERSION = "no symbol version for"
@@ -33,9 +34,9 @@ def check_modstruct_version(info: LoadInfo) -> None:
         return
     wrong = check_version(info, "module_layout", found.crc)
     if wrong is not None:
-        line = info.journal.lines.pop() if info.journal.lines and "module_layout" in info.journal.lines[-1] else None
         reason = f"{other_headers(info)}: struct module and its parts differ" if wrong.differs else wrong.reason
-        raise info.refuse("ENOEXEC", line, reason, rebuild(info))
+        # (the line is logged already)
+        raise Refusal(info.stage, "ENOEXEC", wrong.line, reason, rebuild(info))
 
 
 class Wrong(NamedTuple):
@@ -43,6 +44,8 @@ class Wrong(NamedTuple):
 
     reason: str
     """The reason, for people."""
+    line: str | None
+    """The line of the log about it, which is logged already; None for none."""
     differs: bool
     """Whether the module has another CRC; False if it has none."""
 
@@ -57,13 +60,16 @@ def check_version(info: LoadInfo, symbol: str, crc: int | None) -> Wrong | None:
         return _check_extended(info, symbol, crc)
     if info.index.vers == 0:
         forced = try_to_force_load(info, symbol)
-        return None if forced else Wrong("it has no versions of symbols, which this kernel asks for", differs=False)
+        return (
+            None if forced else Wrong("it has no versions of symbols, which this kernel asks for", None, differs=False)
+        )
     of_module = _versions(info).get(symbol)
     if of_module is None:
         if info.kernel.wants_every_version:
-            info.log(f"{info.name}: {_NO_VERSION} {symbol}")
+            line = info.log(f"{info.name}: {_NO_VERSION} {symbol}")
             return Wrong(
                 f"it has no version of {symbol}, which had none or was not exported where it was built",
+                line,
                 differs=False,
             )
         _log_first(info, _NO_VERSION, symbol)
@@ -99,8 +105,8 @@ def _log_first(info: LoadInfo, text: str, symbol: str) -> None:
 
 
 def _disagreement(info: LoadInfo, symbol: str) -> Wrong:
-    info.log(f"{info.name}: disagrees about version of symbol {symbol}")
-    return Wrong(f"it was built for another version of {symbol}", differs=True)
+    line = info.log(f"{info.name}: disagrees about version of symbol {symbol}")
+    return Wrong(f"it was built for another version of {symbol}", line, differs=True)
 
 
 def _versions(info: LoadInfo) -> dict[str, int]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 
 from kbuildpy.loader import since
+from kbuildpy.loader.hints import AS_BUILT, MODULE_LDS, TABLES
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.machines.arm64.frob import trampolines
 from kbuildpy.loader.machines.arm64.relocate import has_plts
@@ -22,6 +23,7 @@ CALLBACK = 1 << 15
 """Bit of the capability: the second distance leads to a function that patches the code (ARM64_CB_BIT)."""
 CAPABILITIES = 192
 """The bits of the kernel's table of capabilities, in whole words; the most of all versions up to 7.3 (ARM64_NCAPS)."""
+_CALLBACK_HINT = "use ALTERNATIVE_CB() in modules with functions of the kernel only"
 
 
 def module_finalize(info: LoadInfo) -> None:
@@ -43,7 +45,7 @@ def module_finalize(info: LoadInfo) -> None:
                 "ENOEXEC",
                 None,
                 f"the module has no section {name}",
-                hint="link it with the module linker script of the kernel tree (scripts/module.lds)",
+                hint=MODULE_LDS,
             )
 
 
@@ -59,16 +61,24 @@ def _apply_alternatives(info: LoadInfo, number: int) -> None:
         wanted = 0 if capability & CALLBACK else before
         if after != wanted:
             raise Undefined(
-                info.stage, f"{which} has a replacement of {after} bytes, not {wanted}: BUG_ON() where it is used"
+                info.stage,
+                f"{which} has a replacement of {after} bytes, not {wanted}: BUG_ON() where it is used",
+                TABLES,
             )
         if not capability & CALLBACK and capability >= CAPABILITIES:
             raise Undefined(
-                info.stage, f"{which} is for capability {capability}, which is looked up behind the end of a table"
+                info.stage,
+                f"{which} is for capability {capability}, which is looked up behind the end of a table",
+                TABLES,
             )
         code.at(number, pointer, before)
         replacement = found.get(offset + 4)
         if replacement is None:
-            raise Undefined(info.stage, f"the pointer at {offset + 4:#x} of .altinstructions is not relocated")
+            raise Undefined(
+                info.stage,
+                f"the pointer at {offset + 4:#x} of .altinstructions is not relocated, and the kernel follows it",
+                AS_BUILT,
+            )
         if not capability & CALLBACK:
             code.at(number, replacement, after)
         elif replacement.section and info.kernel.version < since.CALLBACKS_OF_KERNEL:
@@ -76,10 +86,12 @@ def _apply_alternatives(info: LoadInfo, number: int) -> None:
                 info.stage,
                 f"{which} is patched by a function of the module itself, which is called while its memory is not yet "
                 "executable",
+                _CALLBACK_HINT,
             )
         elif replacement.section:
             raise info.refuse(
                 "ENOEXEC",
                 f"Modules: module {info.mod_name}: error occurred when applying alternatives",
                 f"{which} is patched by a function of the module itself, on processors that use it",
+                _CALLBACK_HINT,
             )

@@ -11,6 +11,7 @@ from kbuildpy.elf.constants import SHF_ALLOC, SHF_EXECINSTR, SHT_NOBITS, SHT_REL
 from kbuildpy.elf.symbols import SymbolRows
 from kbuildpy.kernel.release import has_change
 from kbuildpy.loader import since
+from kbuildpy.loader.hints import AS_BUILT, MODULE_LDS
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.machines.arm64.relocate import BRANCHES, has_plts
 from kbuildpy.loader.verdict import Undefined
@@ -41,7 +42,7 @@ def module_frob_arch_sections(info: LoadInfo) -> None:
             "ENOEXEC",
             f"{info.mod_name}: module PLT section(s) missing",
             "the module has no section .plt or no section .init.plt",
-            hint="link it with the module linker script of the kernel tree (scripts/module.lds)",
+            hint=MODULE_LDS,
         )
     sections = _symbol_sections(info)
     counts = {PLT: 0, INIT_PLT: 0}
@@ -51,7 +52,9 @@ def module_frob_arch_sections(info: LoadInfo) -> None:
         target = section.sh_info
         if target >= len(info.sechdrs):
             raise Undefined(
-                info.stage, f"{info.section_name(relsec)} is for section {target}, but there are {len(info.sechdrs)}"
+                info.stage,
+                f"{info.section_name(relsec)} is for section {target}, but there are {len(info.sechdrs)} sections",
+                AS_BUILT,
             )
         if info.sechdrs[target].sh_flags & SHF_EXECINSTR:
             is_init = info.is_init_section(info.section_name(target))
@@ -74,7 +77,10 @@ def _symbol_sections(info: LoadInfo) -> list[int]:
     symtab = next((i for i in reversed(range(len(info.sechdrs))) if info.sechdrs[i].sh_type == SHT_SYMTAB), None)
     if symtab is None:
         raise info.refuse(
-            "ENOEXEC", f"{info.mod_name}: module symtab section missing", "the module has no symbol table"
+            "ENOEXEC",
+            f"{info.mod_name}: module symtab section missing",
+            "the module has no symbol table",
+            "strip modules with --strip-debug only",
         )
     rows = SymbolRows(memoryview(info.data(symtab)), info.hdr.order)
     return [st_shndx for _, _, _, st_shndx, _, _ in rows]
@@ -96,7 +102,9 @@ def _count_plts(info: LoadInfo, relsec: int, sections: list[int]) -> int:
         return 0
     entries: list[Entry] = list(zip(columns.types, columns.symbols, columns.addends, strict=True))
     if any(kind in BRANCHES and symbol >= len(sections) for kind, symbol, _ in entries):
-        raise Undefined(info.stage, f"a branch of {info.section_name(relsec)} is to a symbol outside of the table")
+        raise Undefined(
+            info.stage, f"a branch of {info.section_name(relsec)} is to a symbol outside of the table", AS_BUILT
+        )
     target = info.sechdrs[relsec].sh_info
     needs_plt = [kind in BRANCHES and sections[symbol] != target for kind, symbol, _ in entries]
     order = _partitioned(entries, needs_plt)

@@ -53,6 +53,7 @@ from kbuildpy.elf.relocation_types import (
     R_ARM_NONE,
 )
 from kbuildpy.loader import since
+from kbuildpy.loader.hints import AS_BUILT, FLAGS
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.verdict import Undefined
 
@@ -176,7 +177,9 @@ def _apply_each(info: LoadInfo, relsec: int, columns: RelaColumns) -> None:
         name = info.section_name(relsec)
         if symbol >= len(info.values):
             raise Undefined(
-                info.stage, f"relocation {entry} of {name} names symbol {symbol}, but there are {len(info.values)}"
+                info.stage,
+                f"relocation {entry} of {name} names symbol {symbol}, but there are {len(info.values)} symbols",
+                AS_BUILT,
             )
         if kind in NONE:
             continue
@@ -185,14 +188,15 @@ def _apply_each(info: LoadInfo, relsec: int, columns: RelaColumns) -> None:
                 "ENOEXEC",
                 f"{prefix}module {info.mod_name}: unsupported RELA relocation: {kind}",
                 f"relocation {entry} of {name} is of type {kind}, which the kernel does not apply",
-                hint="compile with the flags of the kernel tree (-fno-pic)",
+                hint=f"{FLAGS} (-fno-pic)",
             )
         length = TYPES[kind].length if TYPES[kind].field == "data" else 32
         if offset + length // 8 > target.sh_size:
             raise Undefined(
                 info.stage,
                 f"relocation {entry} of {name} writes {length // 8} bytes at {offset:#x} of "
-                f"{info.section_name(number)}, which has {target.sh_size:#x}",
+                f"{info.section_name(number)}, which has {target.sh_size:#x} bytes",
+                AS_BUILT,
             )
         if not TYPES[kind].is_checked:
             continue
@@ -208,7 +212,7 @@ def _apply_each(info: LoadInfo, relsec: int, columns: RelaColumns) -> None:
                 f"{prefix}module {info.mod_name}: overflow in relocation type {kind} "
                 f"val {_shown_value(info, symbol, addend)}",
                 f"relocation {entry} of {name} does not reach {info.symbol_name(symbol)!r}",
-                hint="compile with the flags of the kernel tree",
+                hint=FLAGS,
             )
 
 
@@ -274,6 +278,7 @@ def _emit_plt_entry(info: LoadInfo, relsec: int, entry: int) -> None:
             None,
             f"relocation {entry} of {info.section_name(relsec)} is a branch that does not reach, and there is no PLT "
             "entry for it",
+            FLAGS,
         )
 
 

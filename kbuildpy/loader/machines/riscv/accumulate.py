@@ -27,6 +27,7 @@ from kbuildpy.elf.relocation_types import (
     R_RISCV_SUB64,
     R_RISCV_SUB_ULEB128,
 )
+from kbuildpy.loader.hints import FLAGS
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.verdict import Undefined
 
@@ -62,6 +63,7 @@ def accumulate(info: LoadInfo, relsec: int, places: Mapping[int, Sequence[Addend
                 info.stage,
                 f"an address of the kernel, at {offset:#x} of {info.section_name(info.sechdrs[relsec].sh_info)}, is a "
                 "negative number, and written in ULEB128 without an end",
+                FLAGS,
             )
         if total is None:
             info.not_checked(
@@ -101,4 +103,5 @@ def _check_uleb128(info: LoadInfo, relsec: int, offset: int, total: int) -> None
             info.stage,
             f"the number {total} at {offset:#x} of {info.section_name(info.sechdrs[relsec].sh_info)} is written in "
             f"ULEB128, {'without an end' if total < 0 else f'{length} bytes'}",
+            FLAGS,
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 
 from kbuildpy.loader import since
+from kbuildpy.loader.hints import AS_BUILT
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.memory.code import Code
 from kbuildpy.loader.memory.pointers import entry, pointers, sites, whole_entries
@@ -57,5 +58,9 @@ def module_finalize(info: LoadInfo) -> None:
         code.at(number, pointer, length)
         replacement = found.get(offset + (8 if early else 4))
         if replacement is None:
-            raise Undefined(info.stage, f"the second pointer at {offset:#x} of {SECTION} is not relocated")
+            raise Undefined(
+                info.stage,
+                f"the second pointer at {offset:#x} of {SECTION} is not relocated, and the kernel follows it",
+                AS_BUILT,
+            )
         code.at(number, replacement, length)

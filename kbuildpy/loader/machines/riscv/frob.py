@@ -12,6 +12,7 @@ from kbuildpy.elf.relocation_types import R_RISCV_CALL_PLT, R_RISCV_GOT_HI20, R_
 from kbuildpy.kernel.release import has_change
 from kbuildpy.loader import since
 from kbuildpy.loader.facts import Fact
+from kbuildpy.loader.hints import AS_BUILT, MODULE_LDS
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.machines.riscv.relocate import entries
 from kbuildpy.loader.verdict import Undefined
@@ -39,7 +40,7 @@ def module_frob_arch_sections(info: LoadInfo) -> None:
                 "ENOEXEC",
                 f"{info.mod_name}: module {called} missing",
                 f"the module has no section {name}",
-                hint="link it with the module linker script of the kernel tree (scripts/module.lds)",
+                hint=MODULE_LDS,
             )
     plts, gots = _count(info)
     _resize(info, numbers[PLT], SHF_EXECINSTR | SHF_ALLOC, (plts + 1) * PLT_ENTRY_SIZE)
@@ -61,7 +62,9 @@ def _count(info: LoadInfo) -> tuple[int, int]:
         if section.sh_info >= len(info.sechdrs):
             raise Undefined(
                 info.stage,
-                f"{info.section_name(relsec)} is for section {section.sh_info}, but there are {len(info.sechdrs)}",
+                f"{info.section_name(relsec)} is for section {section.sh_info}, but there are {len(info.sechdrs)} "
+                f"sections",
+                AS_BUILT,
             )
         if info.sechdrs[section.sh_info].sh_flags & SHF_EXECINSTR:
             wanted = entries(info.relocations(relsec), {*through_plt, R_RISCV_GOT_HI20})

@@ -7,6 +7,7 @@ The kernel overwrites what is there, and compares nothing: no code is refused, a
 from __future__ import annotations
 
 from kbuildpy.elf.constants import SHF_ALLOC, SHF_EXECINSTR
+from kbuildpy.loader.hints import AS_BUILT
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.machines.machine import TraceSites
 from kbuildpy.loader.memory.pointers import Pointer
@@ -28,6 +29,7 @@ def trace_sites(info: LoadInfo) -> TraceSites | None:
                 info.stage,
                 f"an entry of {_SECTION} points to {info.symbol_name(pointer.symbol)!r}{pointer.offset:+#x}, which is "
                 "not in code of the module, and is overwritten",
+                AS_BUILT,
             )
         return True
 

@@ -67,6 +67,7 @@ from kbuildpy.elf.relocation_types import (
 )
 from kbuildpy.kernel.release import Version
 from kbuildpy.loader import since
+from kbuildpy.loader.hints import AS_BUILT, FLAGS
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.machines.riscv.accumulate import Addend, accumulate
 from kbuildpy.loader.verdict import Refusal, Undefined
@@ -175,8 +176,6 @@ CHECKED = DISTANCES | {R_RISCV_32, R_RISCV_ALIGN, R_RISCV_GOT_HI20, R_RISCV_HI20
 THROUGH_PLT = frozenset({R_RISCV_CALL_PLT, R_RISCV_PLT32})
 """Those that go through an entry of the PLT where they do not reach, if the kernel reserves any."""
 
-_HINT = "compile with the flags of the kernel tree"
-
 
 def apply_relocate_add(info: LoadInfo, relsec: int, written: dict[int, int] | None) -> None:
     """Apply the relocation section `relsec`. riscv64 ignores `written`: it does not check that the place is zero.
@@ -192,7 +191,9 @@ def apply_relocate_add(info: LoadInfo, relsec: int, written: dict[int, int] | No
     for entry, (offset, kind, symbol, addend) in enumerate(zip(*columns, strict=True)):
         if symbol >= len(info.values):
             raise Undefined(
-                info.stage, f"relocation {entry} of {name} names symbol {symbol}, but there are {len(info.values)}"
+                info.stage,
+                f"relocation {entry} of {name} names symbol {symbol}, but there are {len(info.values)} symbols",
+                AS_BUILT,
             )
         value = info.values[symbol]
         if value is not None and value >= ERROR:
@@ -202,6 +203,7 @@ def apply_relocate_add(info: LoadInfo, relsec: int, written: dict[int, int] | No
                 "ENOENT",
                 f"{info.mod_name}: Unknown symbol {info.symbol_name(symbol)}",
                 f"relocation {entry} of {name} names {info.symbol_name(symbol)!r}, whose value is an error number",
+                "give the absolute symbol a value below -4095, as a number of 64 bits",
             )
         if kind not in known:
             raise _not_applied(info, relsec, entry, kind)
@@ -213,7 +215,7 @@ def apply_relocate_add(info: LoadInfo, relsec: int, written: dict[int, int] | No
                     "EINVAL",
                     f"{info.mod_name}: Can not find HI20 relocation information",
                     f"relocation {entry} of {name} is for the low half of a distance, whose high half is not relocated",
-                    hint=_HINT,
+                    hint=FLAGS,
                 )
         if kind in CHECKED:
             _check(info, relsec, entry, kind)
@@ -221,7 +223,8 @@ def apply_relocate_add(info: LoadInfo, relsec: int, written: dict[int, int] | No
             raise Undefined(
                 info.stage,
                 f"relocation {entry} of {name} writes {WIDTHS[kind]} bytes at {offset:#x} of "
-                f"{info.section_name(number)}, which has {target.sh_size:#x}",
+                f"{info.section_name(number)}, which has {target.sh_size:#x} bytes",
+                AS_BUILT,
             )
         if accumulates and kind in ACCUMULATED:
             if len(columns.offsets) == 1:
@@ -229,7 +232,7 @@ def apply_relocate_add(info: LoadInfo, relsec: int, written: dict[int, int] | No
                     info.stage,
                     f"the only relocation of {name} is of type {kind}: the kernel looks for its place in a hash table "
                     "of one entry, and writes outside of that",
-                    hint=_HINT,
+                    hint=FLAGS,
                 )
             total = None if value is None else value + addend & MASK
             places.setdefault(offset, []).append(Addend(kind, total))
@@ -258,7 +261,7 @@ def _not_applied(info: LoadInfo, relsec: int, entry: int, kind: int) -> Refusal:
         "EINVAL",
         f"{info.mod_name}: {what}",
         f"relocation {entry} of {info.section_name(relsec)} is of type {kind}, which the kernel does not apply",
-        hint=f"{_HINT} (-mno-relax, -fno-pic)",
+        hint=f"{FLAGS} (-mno-relax, -fno-pic)",
     )
 
 
@@ -272,7 +275,7 @@ def _check(info: LoadInfo, relsec: int, entry: int, kind: int) -> None:
             "EINVAL",
             f"{info.mod_name}: The unexpected relocation type 'R_RISCV_ALIGN' from PC = <loc>",
             f"relocation {entry} of {name} is for a linker that moves code",
-            hint=f"{_HINT} (-mno-relax)",
+            hint=f"{FLAGS} (-mno-relax)",
         )
     if kind == R_RISCV_GOT_HI20:
         _check_got(info, relsec, entry)
@@ -287,7 +290,7 @@ def _check(info: LoadInfo, relsec: int, entry: int, kind: int) -> None:
                 "EINVAL",
                 f"{info.mod_name}: value {_shown(info, symbol, addend)} out of range for 32-bit field",
                 f"relocation {entry} of {name} writes an address of 64 bits to 32",
-                hint=_HINT,
+                hint=FLAGS,
             )
     elif kind in DISTANCES:
         reaches = _reaches(info, relsec, entry)
@@ -299,6 +302,7 @@ def _check(info: LoadInfo, relsec: int, entry: int, kind: int) -> None:
             raise Undefined(
                 info.stage,
                 f"relocation {entry} of {name} needs an entry of the PLT, and only code has those reserved: BUG()",
+                FLAGS,
             )
 
 
@@ -311,12 +315,13 @@ def _check_got(info: LoadInfo, relsec: int, entry: int) -> None:
             "EINVAL",
             f"{info.mod_name}: can not generate the GOT entry for symbol = {shown} from PC = <loc>",
             f"relocation {entry} of {name} needs a GOT, and this kernel makes none for modules",
-            hint=f"{_HINT} (-fno-pic)",
+            hint=f"{FLAGS} (-fno-pic)",
         )
     if not _is_counted(info, relsec):
         raise Undefined(
             info.stage,
             f"relocation {entry} of {name} needs an entry of the GOT, and only code has those reserved: BUG()",
+            f"{FLAGS} (-fno-pic)",
         )
 
 
@@ -360,7 +365,7 @@ def _out_of_reach(info: LoadInfo, relsec: int, entry: int) -> Refusal:
         f"{info.mod_name}: target {shown} can not be addressed by the 32-bit offset from PC = <loc>",
         f"relocation {entry} of {info.section_name(relsec)} does not reach "
         f"{info.symbol_name(columns.symbols[entry])!r}",
-        hint=_HINT,
+        hint=FLAGS,
     )
 
 

@@ -13,6 +13,7 @@ from itertools import groupby
 from typing import NamedTuple
 
 from kbuildpy.loader import since
+from kbuildpy.loader.hints import AS_BUILT, TABLES
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.memory.code import Calls, Code
 from kbuildpy.loader.memory.pointers import Pointer, entry, pointers, sites, whole_entries
@@ -90,6 +91,7 @@ def _apply_paravirt(info: LoadInfo, number: int) -> None:
                 info.stage,
                 f"entry {offset // 16} of .parainstructions is about {length} bytes of code, "
                 "which a call does not fit in: BUG() in apply_paravirt",
+                TABLES,
             )
 
 
@@ -126,14 +128,20 @@ def _apply_retpolines(info: LoadInfo, number: int, code: Code, calls: Calls) -> 
                 _look_before_destination(info, number, pointer, opcode, code)
             info.warn(ALTERNATIVE_C, "apply_retpolines")
         elif target == RSP:
-            raise Undefined(info.stage, f"code at {offset:#x} of {info.section_name(section)} calls {RSP}: BUG()")
+            raise Undefined(
+                info.stage,
+                f"code at {offset:#x} of {info.section_name(section)} calls {RSP}, a jump by the stack pointer: BUG()",
+                TABLES,
+            )
 
 
 def _check_code(info: LoadInfo, number: int, pointer: Pointer, code: Code) -> None:
     """Raise `Undefined` if a relocation writes to the byte at `pointer`: the instruction then depends on an address."""
     if code.is_relocated(pointer):
         where = f"{pointer.offset:#x} of {info.section_name(pointer.section)}"
-        raise Undefined(info.stage, f"an entry of {info.section_name(number)} is about {where}, which is no code")
+        raise Undefined(
+            info.stage, f"an entry of {info.section_name(number)} is about {where}, which is no code", AS_BUILT
+        )
 
 
 def _look_before_destination(info: LoadInfo, number: int, call: Pointer, opcode: int, code: Code) -> None:
@@ -154,7 +162,9 @@ def _look_before_destination(info: LoadInfo, number: int, call: Pointer, opcode:
     size = info.sechdrs[to.section].sh_size if 0 < to.section < len(info.sechdrs) else 0
     if not 0 < beyond <= size:
         where = f"code at {call.offset:#x} of {info.section_name(call.section)}"
-        raise Undefined(info.stage, f"{where} leads to where the byte before may not be there, and is read")
+        raise Undefined(
+            info.stage, f"{where} leads to a place whose byte before may not be there, and the kernel reads it", TABLES
+        )
 
 
 def _opcode(code: bytes) -> int:
@@ -218,21 +228,31 @@ def _apply_alternatives(info: LoadInfo, number: int, code: Code) -> None:
         instrlen, replacementlen = room[item.offset], item.replacementlen
         which = f"entry {item.offset // size} of .altinstructions"
         if instrlen > MAX_PATCH_LEN:
-            raise Undefined(info.stage, f"{which} is about {instrlen} bytes of code: BUG_ON() in apply_alternatives")
+            raise Undefined(
+                info.stage, f"{which} is about {instrlen} bytes of code: BUG_ON() in apply_alternatives", TABLES
+            )
         if item.feature >= FEATURES:
-            raise Undefined(info.stage, f"{which} is for feature {item.feature}: BUG_ON() in apply_alternatives")
+            raise Undefined(
+                info.stage,
+                f"{which} is for feature {item.feature}, and there are {FEATURES}: BUG_ON() in apply_alternatives",
+                TABLES,
+            )
         before = code.at(number, item.code, instrlen)
         replacement = b""
         if replacementlen:
             field = item.offset + 4
             replacement = _replacement(info, number, field, found.get(field), replacementlen, code)
         if replacementlen > instrlen and info.kernel.version < since.PATCH_SITES:
-            raise Undefined(info.stage, f"{which} replaces {instrlen} bytes by {replacementlen}")
+            raise Undefined(
+                info.stage,
+                f"{which} replaces {instrlen} bytes by {replacementlen}, which overwrite the code behind them",
+                TABLES,
+            )
         calls = item.flags & ALT_FLAG_DIRECT_CALL and info.kernel.version >= since.DIRECT_CALLS
         if calls and not (
             replacementlen == 5 and replacement[0] == CALL and instrlen == 6 and before.startswith(b"\xff\x15")
         ):
-            raise Undefined(info.stage, f"{which} is for a call, and there is none: BUG() in alt_replace_call")
+            raise Undefined(info.stage, f"{which} is for a call, and there is none: BUG() in alt_replace_call", TABLES)
 
 
 def _alternatives(info: LoadInfo, number: int, *, flagged: bool) -> list[Alternative]:
@@ -261,7 +281,11 @@ def _room(info: LoadInfo, alternatives: list[Alternative]) -> dict[int, int]:
 
 def _replacement(info: LoadInfo, number: int, field: int, pointer: Pointer | None, length: int, code: Code) -> bytes:
     if pointer is None:
-        raise Undefined(info.stage, f"the pointer at {field:#x} of .altinstructions is not relocated, and is followed")
+        raise Undefined(
+            info.stage,
+            f"the pointer at {field:#x} of .altinstructions is not relocated, and the kernel follows it",
+            AS_BUILT,
+        )
     return code.at(number, pointer, length)
 
 
@@ -285,4 +309,5 @@ def _unwind_module_init(info: LoadInfo, orc_ip: int, orc: int) -> None:
             info.stage,
             f".orc_unwind_ip has {ip_size // 4} entries and .orc_unwind {size // 6}: "
             "both are sorted as if they had as many",
+            TABLES,
         )

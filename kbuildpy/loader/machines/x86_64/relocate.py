@@ -25,6 +25,7 @@ from kbuildpy.elf.relocation_types import (
     R_X86_64_PLT32,
 )
 from kbuildpy.loader import since
+from kbuildpy.loader.hints import AS_BUILT, FLAGS
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.stages.allocate import shares_pages
 from kbuildpy.loader.verdict import Refusal, Undefined
@@ -37,6 +38,10 @@ CHECKED = {R_X86_64_32, R_X86_64_32S}
 MASK = (1 << 64) - 1
 TOP_2G = MASK - (1 << 31) + 1
 """The lowest of the upper 2 GiB of addresses, which R_X86_64_32S can hold."""
+_NONZERO_HINT = (
+    "for .gnu.linkonce.this_module build it for this kernel: it was built with another struct module; for another "
+    "section link it with the kernel tree's linker and flags (ld -r), which leaves zeros there"
+)
 _UNKNOWN = -1
 """A byte that is not the same on every boot."""
 ELSEWHERE = (-(1 << 31) + (1 << 24), -(1 << 24))
@@ -122,7 +127,9 @@ def _apply_each(info: LoadInfo, relsec: int, columns: RelaColumns, written: dict
         name = info.section_name(relsec)
         if symbol >= len(info.values):
             raise Undefined(
-                info.stage, f"relocation {entry} of {name} names symbol {symbol}, but there are {len(info.values)}"
+                info.stage,
+                f"relocation {entry} of {name} names symbol {symbol}, but there are {len(info.values)} symbols",
+                AS_BUILT,
             )
         if kind == R_X86_64_NONE:
             continue
@@ -132,7 +139,7 @@ def _apply_each(info: LoadInfo, relsec: int, columns: RelaColumns, written: dict
                 "ENOEXEC",
                 f"module: {info.mod_name}: Unknown rela relocation: {kind}",
                 f"relocation {entry} of {name} is of type {kind}, which the kernel does not know",
-                hint="compile with the flags of the kernel tree (-mcmodel=kernel -fno-pic)",
+                hint=f"{FLAGS} (-mcmodel=kernel -fno-pic)",
             )
         overflow = _overflow(info, kind, symbol, addend) if kind in CHECKED else False
         if overflow is None:
@@ -144,7 +151,8 @@ def _apply_each(info: LoadInfo, relsec: int, columns: RelaColumns, written: dict
             raise Undefined(
                 info.stage,
                 f"relocation {entry} of {name} writes {width} bytes at {offset:#x} of {info.section_name(number)}, "
-                f"which has {target.sh_size:#x}",
+                f"which has {target.sh_size:#x} bytes",
+                AS_BUILT,
             )
         place = contents[offset : offset + width] if contents else bytes(width)
         before = [written.get(offset + index, byte) for index, byte in enumerate(place)]
@@ -155,6 +163,7 @@ def _apply_each(info: LoadInfo, relsec: int, columns: RelaColumns, written: dict
                 info.stage,
                 f"relocation {entry} of {name} writes to where another one has written a distance between large pages, "
                 "which differs from boot to boot",
+                AS_BUILT,
             )
         for index, byte in enumerate(_result(info, number, *(column[entry] for column in columns))[:width]):
             written[offset + index] = byte
@@ -202,7 +211,7 @@ def nonzero_place(info: LoadInfo, relsec: int, entry: int, reason: str = "", hin
         f"module: {before} relocation target, existing value is nonzero for {place}type {kind}, loc <loc>, val {value}",
         f"relocation {entry} of {info.section_name(relsec)} is for {offset:#x} of {info.section_name(number)}, "
         + (reason or "at a place that is not zero"),
-        hint or "link the module with the linker and flags of the kernel tree (ld -r), which leaves zeros there",
+        hint or _NONZERO_HINT,
     )
 
 
@@ -214,7 +223,7 @@ def _overflows(info: LoadInfo, relsec: int, entry: int) -> Refusal:
         f"module: overflow in relocation type {kind} val {_shown_value(info, symbol, addend)}{place}",
         f"relocation {entry} of {info.section_name(relsec)} needs the address of {info.symbol_name(symbol)!r} in "
         + ("32 bits without sign" if kind == R_X86_64_32 else "32 bits with sign"),
-        hint="compile with -mcmodel=kernel, as the kernel tree's flags have it",
+        hint=f"{FLAGS} (-mcmodel=kernel)",
     )
     info.log(f"module: `{info.mod_name}' likely not compiled with -mcmodel=kernel")
     return refusal

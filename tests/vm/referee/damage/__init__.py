@@ -20,6 +20,7 @@ from tests.vm.referee.damage import (
     sections,
     signature,
     symbols,
+    tables,
     versions,
 )
 
@@ -34,6 +35,7 @@ STAGES = (
     symbols,
     relocate,
     finalize,
+    tables,
     coming,
     parameters,
     btf,

@@ -8,7 +8,17 @@ import struct
 from collections.abc import Iterator
 
 from tests.vm.referee.cases import Bases, Case
-from tests.vm.referee.damage.ways import Damage, case, new_relocation, relocation, rename, section, shdr
+from tests.vm.referee.damage.ways import (
+    Damage,
+    case,
+    data,
+    new_relocation,
+    relocation,
+    rename,
+    section,
+    shdr,
+    unrelocated,
+)
 from tests.vm.referee.draft import Draft
 
 ABS64, ABS32, ABS16, PREL64, PREL32, PREL16 = 257, 258, 259, 260, 261, 262
@@ -118,3 +128,5 @@ def _sections(quiet: bytes) -> Iterator[Case]:
     if any(draft.name_of(item) == TRACED for item in draft.sections):
         first = draft.relocations(TRACED)[0][2]
         yield case("arm64/places to trace are code of the module twice", quiet, relocation(TRACED, 1, symbol=first))
+        number = (unrelocated(TRACED, 0), data(TRACED, 0, b"\1"))
+        yield case("arm64/a place to trace is a number without a relocation", quiet, *number)

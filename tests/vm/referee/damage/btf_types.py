@@ -25,6 +25,8 @@ BASE: Types = [("int", info(Kind.INT), 4, SIGNED), ("list_head", info(Kind.STRUC
 _INT, _LIST, OWN = 1, 2, 3
 """Numbers: of the two in BASE, and of the first that is not."""
 TOO_LARGE = 0x100000
+_HEADER = "<HBBIIIII"
+"""struct btf_header: magic, version, flags, length, offset and length of the types, of the strings."""
 LONG = "n" * 512
 LATIN_1 = sorted({*range(0xC0, 0x100)} - {0xD7, 0xF7})
 
@@ -48,6 +50,7 @@ SPLIT: dict[str, Types] = {
     "pointer with a flag": [(0, info(Kind.PTR, flag=True), _INT)],
     "pointer to no number": [(0, info(Kind.PTR), TOO_LARGE)],
     "pointer with a name": [("t", info(Kind.PTR), _INT)],
+    "pointer to a number that no type has": [(0, info(Kind.PTR), 1000)],
     "typedef": [("t", info(Kind.TYPEDEF), _INT)],
     "typedef without a name": [(0, info(Kind.TYPEDEF), _INT)],
     "typedef of a number": [("1t", info(Kind.TYPEDEF), _INT)],
@@ -270,7 +273,33 @@ def cases(bases: Bases) -> Iterator[Case]:
     yield _pair(bases, "btf/3 bytes more", base, own, more=b"abc")
     for what, types in ALONE.items():
         yield case(f"btf/{what}", bases.untyped, section(".BTF", drafted(types, after=1).contents()))
+    yield from _headers(bases)
     yield from _shipped(bases)
+
+
+def _headers(bases: Bases) -> Iterator[Case]:
+    """What is wrong with the header of types, and with the parts that it names."""
+    base = drafted(BASE)
+    whole, own = base.contents(), drafted(SPLIT["int"], base).contents()
+    _, _, _, length, _, type_length, _, string_length = struct.unpack_from(_HEADER, own)
+    strings = own[length + type_length :]
+    turned = (
+        own[:8]
+        + struct.pack("<4I", string_length, type_length, 0, string_length)
+        + strings
+        + own[length:][:type_length]
+    )
+    both = {
+        "a header that is longer than the section": (whole, own[:4] + struct.pack("<I", len(own) + 1) + own[8:]),
+        "a base of a header alone": (whole[:length], own),
+        "strings that overlap with the types": (whole, own[:16] + struct.pack("<I", type_length - 4) + own[20:]),
+        "strings before the types": (whole, turned),
+        "strings without an end": (whole, own[:-1] + b"x"),
+        "a base whose strings begin with a letter": (whole.replace(b"\0int\0", b"xint\0"), own),
+    }
+    for what, (before, after) in both.items():
+        sections = (section(".BTF.base", before), section(".BTF", after))
+        yield case(f"btf/header: {what}", bases.untyped, *sections)
 
 
 def _pair(bases: Bases, name: str, base: BtfDraft, split: BtfDraft, *, cut: int = 0, more: bytes = b"") -> Case:

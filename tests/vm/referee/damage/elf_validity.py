@@ -73,5 +73,7 @@ def _section_headers(quiet: bytes) -> Iterator[Case]:
         place, width = draft.ehdr_field("e_shnum")
         struct.pack_into(draft.order + width, header, place, number)
         yield Case(f"elf header/e_shnum {number}", bytes(header))
+    none = (ehdr("e_shnum", 0), ehdr("e_shoff", length - 1))
+    yield case("elf header/no section headers, at the end of the file", quiet, *none)
     for number in (0, 1, shnum - 2, shnum - 3, shnum, 0xFFFF):
         yield case(f"elf header/e_shstrndx {number}", quiet, ehdr("e_shstrndx", number))

@@ -47,6 +47,7 @@ def _size(quiet: bytes) -> Iterator[Case]:
     # more than there is room for modules, and more than there is memory
     yield case("layout/.bss of 2 GiB", quiet, shdr(".bss", sh_size=(1 << 31) - 4096))
     yield case("layout/.bss of 3 GiB", quiet, shdr(".bss", sh_size=3 << 30))
+    yield case("layout/.bss of nearly 4 GiB", quiet, shdr(".bss", sh_size=(1 << 32) - 1))
     code: Damage = section(".big", sh_type=SHT_NOBITS, sh_size=3 << 30, sh_flags=SHF_ALLOC | SHF_EXECINSTR)
     yield case("layout/code of 3 GiB", quiet, code)
     starting: Damage = section(".init.big", sh_type=SHT_NOBITS, sh_size=3 << 30, sh_flags=DATA)

@@ -8,12 +8,14 @@ from collections.abc import Iterator
 from tests.vm.referee.cases import THIS_MODULE, Bases, Case
 from tests.vm.referee.damage.coming import ELSEWHERE
 from tests.vm.referee.damage.relocate import ABS64, PC32
-from tests.vm.referee.damage.ways import SHF_ALLOC, Damage, case, leads, new_relocation, relocation, section
+from tests.vm.referee.damage.ways import SHF_ALLOC, Damage, case, data, leads, new_relocation, relocation, section
 from tests.vm.referee.draft import Draft
 
 PARAMETER_SIZE = 40
-MODULE, OPS, ARG = 8, 16, 32
+MODULE, OPS, PERM, FLAGS, ARG = 8, 16, 24, 27, 32
 """Where these are in struct kernel_param."""
+IMPORTED, FAR = "insert_resource_expand_to_fit", 1 << 60
+"""A function of the kernel that the module uses, and a distance to where nothing is."""
 SET, FREE = 8, 24
 """Where these are in struct kernel_param_ops."""
 ARGUMENTS = (
@@ -75,6 +77,14 @@ ARGUMENTS = (
     "dyndbg=",
     "dyndbg=+x",
     "dyndbg=file",
+    'dyndbg="func \'x +p"',
+    'dyndbg="a b c d e f g h i j +p"',
+    'dyndbg="func +p"',
+    'dyndbg="nothing x +p"',
+    'dyndbg="func a func b +p"',
+    'dyndbg="line 1 line 2 +p"',
+    'dyndbg="line 9-2 +p"',
+    'dyndbg="line x +p"',
     "\t number=1 \t",
     "number =5",
     "number= 5",
@@ -131,8 +141,35 @@ def _tables(still: bytes) -> Iterator[Case]:
         renamed = _field(still, name, 0)
         as_number = relocation("__param", _row(still, renamed), symbol=also[2], addend=also[3])
         yield case(f"parameters/{name} is called number too", still, as_number)
+    yield from _declarations(still, number)
     refused = (leads("__param", _field(still, "who", ARG), 0),)
     yield case("parameters/who is nobody's (number=x)", still, *refused, args="number=x")
+
+
+def _declarations(still: bytes, number: int) -> Iterator[Case]:
+    """What the source of a module can get wrong, and names that no source has."""
+    yield case("parameters/permissions 0777 (not set)", still, data("__param", number + PERM, b"\xff\x01"))
+    yield case(
+        "parameters/it is marked as unsafe (number=5)", still, data("__param", number + FLAGS, b"\1"), args="number=5"
+    )
+    nobodys = leads("__param", number + OPS, 0)
+    yield case("parameters/its operations are nobody's (not set)", still, nobodys)
+    outside = leads("__param", number + OPS, ".data", 1 << 24)
+    yield case("parameters/its operations are outside of a section (number=5)", still, outside, args="number=5")
+    who = relocation(
+        "__param", _row(still, _field(still, "who", ARG)), symbol=Draft(still).symbol(IMPORTED), addend=FAR
+    )
+    yield case("parameters/the variable of a string is far from any module (not set)", still, who)
+    far = relocation("__param", _row(still, number + ARG), symbol=Draft(still).symbol(IMPORTED), addend=FAR)
+    yield case("parameters/its variable is far from any module (number=5)", still, far, args="number=5")
+    dropped = section(".dropped", b"number\0", sh_addralign=16)
+    yield case(
+        "parameters/its name is in a section that is not kept (not set)", still, dropped, leads("__param", number, -1)
+    )
+    endless = section(".endless", b"n" * 8, sh_flags=SHF_ALLOC, sh_addralign=16)
+    yield case(
+        "parameters/its name has no end (number=5)", still, endless, leads("__param", number, -1), args="number=5"
+    )
 
 
 def _field(still: bytes, name: str, field: int) -> int:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 
 from kbuildpy.elf.constants import SHT_PROGBITS, SHT_REL
@@ -100,3 +101,21 @@ def _sections(quiet: bytes) -> Iterator[Case]:
     odd = section(".klp.rela.", sh_flags=SHF_RELA_LIVEPATCH, sh_type=4, sh_info=1)
     yield case("relocations/of a livepatch, named oddly", quiet, odd)
     yield case("relocations/kept themselves", quiet, shdr(text, sh_flags=2))
+    yield case("relocations/of a livepatch, a symbol is none of a livepatch", quiet, _of_livepatch("kfree"))
+    yield case("relocations/of a livepatch, a symbol has another name", quiet, _of_livepatch(".klp.sym.odd"))
+    yield case("relocations/of a livepatch, a symbol does not exist", quiet, _of_livepatch(""))
+
+
+def _of_livepatch(name: str) -> Damage:
+    """Add a relocation of a live patch by the symbol `name`, which is added as one of a live patch if it is called so;
+    by no symbol if the name is empty."""
+
+    def write(draft: Draft) -> None:
+        if name.startswith(".klp"):
+            draft.add_symbol(name, info=0x10, shndx=0xFF20)
+        number = draft.symbol(name) if name else 0xFFFF
+        entry = struct.pack("<QQq", 0, number << 32, 0)
+        fields = {"sh_flags": SHF_RELA_LIVEPATCH, "sh_type": 4, "sh_info": 1}
+        section(".klp.rela.vmlinux..text", entry, **fields)(draft)
+
+    return write

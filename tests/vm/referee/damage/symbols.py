@@ -71,6 +71,7 @@ def _places(quiet: bytes) -> Iterator[Case]:
     yield case("symbols/in the last section", quiet, new_symbol("found", shndx=count - 1))
     yield case("symbols/far beyond its section", quiet, new_symbol("far", shndx=1, value=1 << 40))
     yield case("symbols/number 0 is common", quiet, _number_0(0, 0, 0, COMMON, 0, 0))
+    yield case(f"symbols/number 0 is in section {count:#x}", quiet, _number_0(0, 0, 0, count, 0, 0))
     lost: Damage = new_symbol("lost", shndx=count + 7)
     yield case("symbols/one lost, one unknown", quiet, lost, new_symbol("nobody_has_it"))
     yield case("symbols/one unknown, one lost", quiet, new_symbol("nobody_has_it"), lost)

@@ -161,6 +161,15 @@ def new_relocation(target: str, offset: int, type_: int, symbol: int | str, adde
     return write
 
 
+def unrelocated(table: str, offset: int) -> Damage:
+    """Take the relocation for `offset` of `table` out."""
+
+    def write(draft: Draft) -> None:
+        draft.set_relocations(table, [row for row in draft.relocations(table) if row[0] != offset])
+
+    return write
+
+
 def leads(table: str, offset: int, to: str | int | None, at: int = 0) -> Damage:
     """Have the relocation of `table` for `offset` make a pointer to `at` bytes into section `to`, given by name or
     number (-1: the last); into section 0 is where a weak symbol leads that nobody has, None is symbol 0."""
