@@ -92,7 +92,7 @@ PACKAGES = {
     "groff-base": OtherNames("groff-base", "groff", "groff", "groff"),
     "gzip": OtherNames("gzip", "gzip", "gzip", "gzip"),
     "kmod": OtherNames("kmod", "kmod", "kmod", "kmod"),
-    "libc6-dev": OtherNames("glibc-devel", "glibc", "glibc-devel", "musl-dev"),
+    "libc6-dev": OtherNames("glibc-devel glibc-static", "glibc", "glibc-devel glibc-devel-static", "musl-dev"),
     "libc6-dev-arm64-cross": OtherNames("", "aarch64-linux-gnu-glibc", "cross-aarch64-glibc-devel", ""),
     "libdw-dev": OtherNames("elfutils-devel", "libelf", "libdw-devel", "elfutils-dev"),
     "libelf-dev": OtherNames("elfutils-libelf-devel", "libelf", "libelf-devel", "elfutils-dev"),

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from docs.site.builder_pages import builder_pages
 from docs.site.command_pages import command_pages
+from docs.site.link_titles import with_titles
 from docs.site.message_pages import message_pages
 from docs.site.navigation import SECTIONS
 from docs.site.statuses import statuses_page
@@ -50,7 +51,7 @@ def assemble(root: Path, place: Path) -> None:
     """Write all pages below `place`, which is made anew."""
     shutil.rmtree(place, ignore_errors=True)
     for name in own_documents(root):
-        _copy(root, place, name)
+        _write(place / name, with_titles(root, name))
         for link in linked_files(root, name):
             _copy(root, place, link)
     for path in (root / "docs").rglob("*.svg"):

@@ -14,6 +14,7 @@ SECTIONS = {
         "docs/how-to/release-key-in-hardware",
         "docs/how-to/delegated-keys",
         "docs/how-to/secure-boot",
+        "docs/how-to/packages",
         "docs/how-to/continuous-integration",
         "docs/how-to/editor",
         "docs/how-to/debug-an-oops",

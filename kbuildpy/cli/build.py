@@ -59,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--explain", action="store_true", help="print for each file that is made again the reason; with -n, make none"
     )
-    add_quiet(parser, "print errors only", besides=["-s", "--silent"])
+    add_quiet(parser, "print warnings and errors only", besides=["-s", "--silent"])
     add_verbose(parser, "print commands in full, as V=1")
     add_format(
         parser,
@@ -186,6 +186,7 @@ def run(args: argparse.Namespace) -> int:
                     in_place_only=in_place_only,
                     build=build,
                     results=results,
+                    quiet=args.quiet,
                 )
     finally:
         # (also what is known when it ends with an error)

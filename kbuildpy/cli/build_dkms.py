@@ -73,25 +73,26 @@ def build_by_dkms(
     in_place_only: bool,
     build: Build,
     results: list[dict[str, object]] | None,
+    quiet: bool,
 ) -> int:
     """Build `directory` for `kernels` as its dkms.conf says, into `out`/RELEASE; the exit status.
 
     `build` builds a directory by its Kbuild file. With `in_place_only` it does so for every kernel, because only the
     sources themselves can be asked for what is wanted. `results` gets an object for each module that was built
-    otherwise. Raises `KbuildError`.
+    otherwise. With `quiet` only warnings and errors are told. Raises `KbuildError`.
     """
     place = (out or directory / "build").absolute()
     chosen = {name: value for name, value in variables.items() if name not in ("KDIR", "KERNELRELEASE")}
     together: dict[tuple[Path, tuple[tuple[str, str], ...]], list[str]] = {}
     status = 0
-    for item in _builds(directory, kernels, variables, place, results):
+    for item in _builds(directory, kernels, variables, place, results, quiet=quiet):
         if item.direct or in_place_only:
             where, given = _here(item, directory)
             key = where, tuple({**given, **chosen}.items())
             together.setdefault(key, []).append(str(item.tree.objects))
             continue
         try:
-            made = _build_in_copy(item, directory, place, chosen, jobs=jobs)
+            made = _build_in_copy(item, directory, place, chosen, jobs=jobs, tell=_say_nothing if quiet else say)
         except KbuildError as error:
             complain(f"kbuildpy: error: {item.tree.release}: {error}")
             status = max(status, 1)
@@ -109,6 +110,8 @@ def _builds(
     variables: Mapping[str, str],
     out: Path,
     results: list[dict[str, object]] | None,
+    *,
+    quiet: bool,
 ) -> list[DkmsBuild]:
     """What the dkms.conf in `directory` asks for, for each kernel that it does not leave out; the others are told, and
     are in `results`.
@@ -117,7 +120,7 @@ def _builds(
     """
     file = directory.resolve() / CONF
     found = resolve(kernels, Need.TREE, variables=variables, environ=os.environ)
-    if not kernels and not found[0].by_kdir:
+    if not kernels and not found[0].by_kdir and not quiet:
         complain(f"kbuildpy: {found[0].reason}")
     builds, reasons = [], []
     trees = [kernel.the_tree() for kernel in found]
@@ -144,9 +147,16 @@ def _builds(
 
 
 def _build_in_copy(
-    build: DkmsBuild, directory: Path, out: Path, variables: Mapping[str, str], *, jobs: int
+    build: DkmsBuild,
+    directory: Path,
+    out: Path,
+    variables: Mapping[str, str],
+    *,
+    jobs: int,
+    tell: Callable[[str], None],
 ) -> list[Path]:
     """Build a copy of `directory`, and put the modules into its folder in `out`, with a modules.order; the modules.
+    `tell` gets what is done.
 
     Raises `KbuildError`.
     """
@@ -163,8 +173,8 @@ def _build_in_copy(
         below, given = _here(build, build.copy)
         run_kbuild(conf, below, build.tree, {**given, **variables}, log, jobs=jobs)
     else:
-        say(f"kbuildpy: {directory / CONF}: MAKE does more than call Kbuild: it is run as it stands, in a copy:")
-        say(f"  {printable(conf.make)}")
+        tell(f"kbuildpy: {directory / CONF}: MAKE does more than call Kbuild: it is run as it stands, in a copy:")
+        tell(f"  {printable(conf.make)}")
         run_make(conf, build.copy, log, release=build.tree.release, jobs=jobs, compiler="")
         if variables.get("CHECK", os.environ.get("CHECK")) != "0":
             check_modules(conf, [built_file(module, build.copy) for module in conf.modules], [], build.tree)
@@ -173,9 +183,13 @@ def _build_in_copy(
         target = place / f"{name}.ko"
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(built_file(module, build.copy), target)
-        say(f"  DKMS    {printable(str(target))}")
+        tell(f"  DKMS    {printable(str(target))}")
     (place / "modules.order").write_text("".join(f"{name}.o\n" for name in names))
     return [place / f"{name}.ko" for name in names]
+
+
+def _say_nothing(text: str) -> None:
+    pass
 
 
 def _here(build: DkmsBuild, directory: Path) -> tuple[Path, dict[str, str]]:

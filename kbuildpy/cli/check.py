@@ -180,7 +180,7 @@ def _of_file(file: Path, error: KbuildError) -> KbuildError:
 
 def _kernels(args: argparse.Namespace, words: Sequence[str]) -> list[LoaderKernel]:
     """The kernels that `words` (`-k`) name. Prints which kernel was taken if no option named one."""
-    chosen = resolve(words, Need.EITHER, environ=os.environ)
+    chosen = resolve(words, Need.EITHER, environ=os.environ, more_words=(OWN,))
     for item in chosen:
         if not words and not item.by_kdir:
             print(f"kbuildpy: {printable(item.reason)}", file=sys.stderr)

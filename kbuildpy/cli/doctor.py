@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from kbuildpy import __version__
 from kbuildpy.cli.shared_options import add_format, add_quiet
 from kbuildpy.distribution import SYSTEMS, System, os_release_value, this_system
-from kbuildpy.doctor.diagnosis import Diagnosis, LookedFor, diagnose, install_commands, unpackaged
+from kbuildpy.doctor.diagnosis import Diagnosis, LookedFor, diagnose, install_commands, package_names, unpackaged
 from kbuildpy.doctor.look import ThisMachine
 from kbuildpy.doctor.needs_of_commands import PARTS
 from kbuildpy.errors import UsageError
@@ -61,9 +61,9 @@ def run(args: argparse.Namespace) -> int:
     else:
         print(_machine_line())
         for each in found:
-            for line in _lines(each, in_full=bool(args.commands)):
+            for line in _in_full(each, system) if args.commands else _in_short(each):
                 print(printable(line))
-        _print_advice(found, system)
+        _print_advice(found, system, in_full=bool(args.commands))
     return 1 if any(each.missing for each in found) else 0
 
 
@@ -75,28 +75,49 @@ def _machine_line() -> str:
     )
 
 
-def _lines(each: Diagnosis, *, in_full: bool) -> list[str]:
-    lacks = ", ".join(item.name for item in each.missing)
-    lines = [f"{each.command:<11} {f'lacks {lacks}' if lacks else 'ready'}"]
-    if in_full:
-        own = [item for item in each.needs if not item.purpose and item.found.value]
-        lines += [f"    {_shown(item)}" for item in own]
-        for purpose in dict.fromkeys(item.purpose for item in each.needs if item.purpose):
-            lines.append(f"  {purpose}")
-            lines += [f"    {_shown(item)}" for item in each.needs if item.purpose == purpose]
-        return lines
+def _in_short(each: Diagnosis) -> list[str]:
+    """Whether a command is ready, and what it cannot do."""
     parts = each.lacking_parts.items()
-    return [*lines, *(f"{'':11}   not for {what}: {', '.join(item.name for item in items)}" for what, items in parts)]
+    return [
+        _state(each),
+        *(f"{'':11}   not for {what}: {', '.join(item.name for item in items)}" for what, items in parts),
+    ]
 
 
-def _shown(item: LookedFor) -> str:
-    return f"{item.name}: {item.found.value or 'missing'}"
+def _in_full(each: Diagnosis, system: System | None) -> list[str]:
+    """Everything that was looked for: what is lacking first, with its packages, then what is there."""
+    lines = [_state(each)]
+    for what, items in each.lacking_parts.items():
+        lines.append(f"  not for {what}: {', '.join(_with_packages(item, system) for item in items)}")
+    there = [item for item in each.needs if item.found.value]
+    for name in dict.fromkeys(item.name for item in there):
+        purposes = [item.purpose for item in there if item.name == name]
+        value = next(item.found.value for item in there if item.name == name)
+        what = "" if "" in purposes else f" (for {'; '.join(purposes)})"
+        lines.append(f"    {name}: {value}{what}")
+    return lines
 
 
-def _print_advice(found: Sequence[Diagnosis], system: System | None) -> None:
+def _state(each: Diagnosis) -> str:
+    lacks = ", ".join(item.name for item in each.missing)
+    return f"{each.command:<11} {f'lacks {lacks}' if lacks else 'ready'}"
+
+
+def _with_packages(item: LookedFor, system: System | None) -> str:
+    """The name of what is lacking, and its packages if they are called otherwise."""
+    names = package_names(item, system or SYSTEMS["debian"])
+    return f"{item.name} ({names})" if names not in ("", item.name) else item.name
+
+
+def _print_advice(found: Sequence[Diagnosis], system: System | None, *, in_full: bool) -> None:
+    """The commands that install what is missing; with `in_full`, the packages of what is only for some calls stand
+    there already."""
     missing = [item for each in found for item in each.missing]
     others = [item for each in found for items in each.lacking_parts.values() for item in items]
-    for what, items in (("To make all of these commands ready", missing), ("For everything else", others)):
+    for what, items in (
+        ("To make all of these commands ready", missing),
+        ("For everything else", () if in_full else others),
+    ):
         commands = install_commands(items, system)
         nowhere = unpackaged(items, system)
         if commands or nowhere:

@@ -39,6 +39,7 @@ from kbuildpy.install.modules import (
 )
 from kbuildpy.install.rivals import tell_rivals
 from kbuildpy.install.stage import install_modules
+from kbuildpy.install.undo import undo_sentence
 from kbuildpy.kbuild.ask_install import ask_install
 from kbuildpy.kernel.chosen import Need
 from kbuildpy.kernel.output_folder import output_folder
@@ -204,6 +205,8 @@ def _install(
             kernel_hash=lambda: signing_policy_of(tree).hash,
             passphrase=ask_passphrase,
         )
+        if warning := signer.warn_of_issuer("`kbuildpy sign --embed-certificates`, before, adds it"):
+            _warn(f"kbuildpy: warning: {signer.name}: {warning}")
     place = str(Path(root).absolute()).rstrip("/") if root else ""
     lines = install_modules(
         modules,
@@ -251,6 +254,8 @@ def _install(
         say=tell,
         warn=_warn,
     )
+    if in_words and not (args.quiet or args.dry_run or place):
+        _warn(undo_sentence([target_of(module.name, rules, place) for module in modules], tree.release))
 
 
 def _say_nothing(line: str) -> None:

@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser,
         "the kernel that the modules are for: a release, a pattern, the path of a kernel tree or image, `running`, "
         "`all` or `fetched`; a package for each (default: KDIR of the environment, else the running kernel, else the "
-        "newest one installed)",
+        "newest one installed, if modules were built for it; else the kernel that they were built for)",
     )
     parser.add_argument("-o", "--output", metavar="DIR", type=named_path, help="write packages to DIR (default: here)")
     parser.add_argument("--name", metavar="NAME", type=named_word, help="(default: of the one module)")

@@ -6,18 +6,21 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 import sys
 import tempfile
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from kbuildpy.cli.package_sources import package_sources
 from kbuildpy.cli.shared_options import job_count
-from kbuildpy.errors import UsageError
+from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.kbuild.ask_module_facts import ask_module_facts
-from kbuildpy.kernel.chosen import Need
+from kbuildpy.kernel.chosen import ChosenKernel, Need
 from kbuildpy.kernel.module_files import find_modules
-from kbuildpy.kernel.resolve import resolve
+from kbuildpy.kernel.resolve import resolve, resolve_release
+from kbuildpy.loader.check import built_for
 from kbuildpy.loader.kernel import LoaderKernel
 from kbuildpy.loader.kernels.from_chosen import loader_kernel
 from kbuildpy.package.admit import Admitted, Policy, admit
@@ -47,6 +50,7 @@ def package_modules(args: argparse.Namespace) -> int:
     ]
     kernels = [kernel for kernel in kernels if kernel.release in {package.release for package in packages}]
     formats = [format_of(args.package, _format_wish(args), kernel.exports) for kernel in kernels]
+    _tell_unchecked_signatures(args, packages)
     for package, format in zip(packages, formats, strict=True):
         format.check(package)
     needed = find_modules(args.needs)
@@ -104,7 +108,8 @@ def _format_wish(args: argparse.Namespace) -> FormatWish:
 
 def _kernels(args: argparse.Namespace) -> list[LoaderKernel]:
     """The kernels, each release once. Prints which one was taken if no option named one."""
-    chosen = resolve(args.kernels, Need.EITHER, environ=os.environ)
+    is_named = args.kernels or os.environ.get("KDIR") or os.environ.get("KERNELRELEASE")
+    chosen = resolve(args.kernels, Need.EITHER, environ=os.environ) if is_named else [_kernel_of_modules(args)]
     for item in chosen:
         if not args.kernels and not item.by_kdir:
             print(f"kbuildpy: {printable(item.reason)}", file=sys.stderr)
@@ -114,6 +119,49 @@ def _kernels(args: argparse.Namespace) -> list[LoaderKernel]:
     if twice is not None:
         raise UsageError(f"two kernels have the release {twice}", hint="package modules for them in two calls")
     return kernels
+
+
+def _kernel_of_modules(args: argparse.Namespace) -> ChosenKernel:
+    """The kernel to package for where none is named: the default one, or the one that the modules were built for.
+
+    Raises `UsageError` where they were built for several and not for the default one.
+    """
+    built, _ = built_for(find_modules([path for path in args.files if path.exists()]))
+    try:
+        [default] = resolve((), Need.EITHER, environ=os.environ)
+    except KbuildError:
+        if not built:
+            raise
+        default = None
+    if default is not None and (not built or default.release in built):
+        others = [release for release in built if release != default.release]
+        if others:
+            print(
+                f"kbuildpy: only modules for {default.release} are packaged, not those for "
+                f"{printable(', '.join(others))}: a package for each kernel takes -k all",
+                file=sys.stderr,
+            )
+        return default
+    if len(built) > 1:
+        words = " ".join(f"-k {shlex.quote(release)}" for release in built)
+        raise UsageError(
+            f"for which kernel? The modules were built for {printable(', '.join(built))}",
+            hint=f"name one, or several for a package each: {printable(words)}",
+        )
+    [release] = built
+    found = resolve_release(release, Need.EITHER)
+    return replace(found, reason=f"The modules were built for {release}, so the package is for that kernel.")
+
+
+def _tell_unchecked_signatures(args: argparse.Namespace, packages: list[ModulePackage]) -> None:
+    """Tell of signatures that nobody asked to have checked."""
+    signed = any(module.info.signature for package in packages for module in package.modules)
+    if signed and not (args.cert or args.require_signature or args.quiet):
+        print(
+            "kbuildpy: the modules are signed, and no certificate is named: --cert FILE has their signatures checked "
+            "as machines do it that have enrolled it",
+            file=sys.stderr,
+        )
 
 
 def _report(args: argparse.Namespace, package: ModulePackage, states: list[Admitted], files: list[Path]) -> None:

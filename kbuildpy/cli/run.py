@@ -35,7 +35,9 @@ from kbuildpy.vm.describe import as_text, describe_test
 from kbuildpy.vm.devices import check_devices
 from kbuildpy.vm.kernels import Kernel, find_kernels, kernels_of_releases
 from kbuildpy.vm.located import with_places
+from kbuildpy.vm.machine import machine_of_module
 from kbuildpy.vm.programs import GuestTest, read_command, read_test
+from kbuildpy.vm.qemu import require_programs
 from kbuildpy.vm.result import Result, TestResult, damaged
 from kbuildpy.vm.session import run_modules
 from kbuildpy.vm.settings import Settings
@@ -214,6 +216,8 @@ def run(args: argparse.Namespace) -> int:
     trials = _with_messages(trials, places) if places else trials
     if not asked:
         _refuse_instrumented(trials)
+    # (before a kernel is fetched)
+    require_programs(filter(None, (machine_of_module(trial.image) for trial in trials)))
     plan = _plan(args.kernels, trials)
     if len(plan) > 1 and (settings.keep or settings.gdb):
         option = "--keep" if settings.keep else "--gdb"

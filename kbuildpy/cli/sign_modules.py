@@ -63,6 +63,8 @@ def sign_modules(args: argparse.Namespace) -> int:
     if args.export:
         return export_digests(args, paths, kernel_hash, prepare)
     signer = imported_signer(args, kernel_hash) if args.imported else _signer(args, len(paths) or _MANY)
+    if warning := signer.warn_of_issuer("--embed-certificates adds it"):
+        print(f"kbuildpy: warning: {printable(f'{shown_name(args.cert or args.key[0])}: {warning}')}", file=sys.stderr)
     queue = SharedQueue(args.queue, paths, _purpose(signer, args)) if args.queue else None
     with ExitStack() as stack:
         if queue is not None:

@@ -148,6 +148,11 @@ class ThisMachine:
         found = (path for pattern in patterns for path in sorted(self._root.glob(pattern)))
         return LookResult(named if named and Path(named).is_file() else str(next(found, "")))
 
+    def static_c_library(self) -> LookResult:
+        """The C library that static programs are linked with."""
+        found = (path for folder in _LIBRARIES for path in sorted(self._root.glob(f"{folder}/libc.a")))
+        return LookResult(str(next(found, "")))
+
     def _has(self, program: str) -> bool:
         return shutil.which(program, path=self._environ.get("PATH")) is not None
 
@@ -161,6 +166,7 @@ FACTS: dict[str, Callable[[ThisMachine], LookResult]] = {
     "namespaces": ThisMachine.namespaces,
     "KVM": ThisMachine.kvm,
     "root": ThisMachine.root,
+    "static C library": ThisMachine.static_c_library,
     "PKCS#11 library": ThisMachine.pkcs11_library,
 }
 """Each fact with what looks for it."""

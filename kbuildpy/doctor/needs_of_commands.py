@@ -126,7 +126,14 @@ PARTS: dict[str, tuple[CommandPart, ...]] = {
         CommandPart((fact("KVM"),), "boots at the processor's speed"),
         CommandPart(programs("apt-get dpkg-deb"), "kernels that are not installed"),
         CommandPart(programs("depmod"), "modules of the kernel that they need"),
-        CommandPart((*programs("gcc"), MachineNeed(HEADER, "stdio.h", HEADERS["stdio.h"])), "tests in C"),
+        CommandPart(
+            (
+                *programs("gcc"),
+                MachineNeed(HEADER, "stdio.h", HEADERS["stdio.h"]),
+                fact("static C library", HEADERS["stdio.h"]),
+            ),
+            "tests in C",
+        ),
         CommandPart(programs("gdb"), "--gdb"),
         *(CommandPart(programs(machine.qemu), f"kernels of {machine.name}") for machine in _FOREIGN),
         CommandPart(_KERNEL_BUILD.needs, "--with"),

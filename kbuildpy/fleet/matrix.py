@@ -12,6 +12,7 @@ from kbuildpy.fleet.executor import HOST, Attempt, EndedAttempt, Executor
 from kbuildpy.fleet.record import FAILED, Done, Record
 from kbuildpy.fleet.results import CellResult, add_results, read_records, read_results
 from kbuildpy.fleet.work import RECORDS
+from kbuildpy.kbuild.source_copy import mark_as_output
 
 RESULTS = "results.jsonl"
 """The stream of results, in the folder of a matrix."""
@@ -28,6 +29,8 @@ def run_matrix(
     folder is there, as they are when the collecting process was killed. Raises `OSError`.
     """
     out.mkdir(parents=True, exist_ok=True)
+    # (it may lie in a module directory, as whose source it does not count then)
+    mark_as_output(out)
     known = read_results(path / RESULTS for path in (out, *others))
     left = []
     for cell in cells:

@@ -16,6 +16,7 @@ from kbuildpy.info.symbols import Export, Import
 from kbuildpy.kernel.licenses import GPL_COMPATIBLE
 from kbuildpy.kernel.module_files import module_name
 from kbuildpy.printable import printable
+from kbuildpy.signing.describe import signed_by
 
 _WIDTH = 16
 """The column that values begin in, as in modinfo's lines."""
@@ -176,7 +177,8 @@ def _signature(info: ModuleInfo) -> str:
     if state.hash is None:
         return f"a signature that kernels refuse: {state.reason}"
     serial = f", serial {state.serial:x}" if state.serial is not None else ""
-    return f"{state.signer or 'a key that is named by its identifier'} ({state.algorithm}, {state.hash}{serial})"
+    by = signed_by(state) if state.certificate or state.issuer else "a key that is named by its identifier"
+    return f"{by} ({state.algorithm}, {state.hash}{serial})"
 
 
 def _btf(info: ModuleInfo) -> str:

@@ -50,6 +50,12 @@ def holds_output(folder: str) -> bool:
     return os.path.exists(f"{folder}/.kbuildpy/notes")  # noqa: PTH110
 
 
+def mark_as_output(folder: Path) -> None:
+    """Let `folder` be taken for an output directory by `holds_output`."""
+    (folder / ".kbuildpy").mkdir(exist_ok=True)
+    (folder / ".kbuildpy" / "notes").touch()
+
+
 def note_sources(directory: Path, out: Path) -> None:
     """Note the state of the sources after make carried out the Kbuild file's own rules, for `changed_sources`.
 

@@ -35,16 +35,17 @@ def resolve(
     root: Path = Path("/"),
     running: str = "",
     fetch: FetchImage | None = None,
+    more_words: Sequence[str] = (),
 ) -> list[ChosenKernel]:
     """The kernels that `words` (`-k`) name, in that order, each once; with none, the one that is the default.
 
     `variables` are those of the command line, of which KDIR and KERNELRELEASE count; `environ` is the environment.
     Installed kernels are looked for below `root`, fetched ones in the user's cache; `running` is the running kernel's
-    release (default: `uname -r`). `fetch` gets images that are not installed. Raises `UsageError` for a word that names
-    no kernel and for a command line that contradicts itself, `KbuildError` for a kernel that cannot be used, and for
-    none at all.
+    release (default: `uname -r`). `fetch` gets images that are not installed. `more_words` are those that the command
+    knows by itself: errors suggest them, too. Raises `UsageError` for a word that names no kernel and for a command
+    line that contradicts itself, `KbuildError` for a kernel that cannot be used, and for none at all.
     """
-    situation = Situation(need, root, running or os.uname().release, fetch)
+    situation = Situation(need, root, running or os.uname().release, fetch, more_words)
     kdir, release = variables.get("KDIR", ""), variables.get("KERNELRELEASE", "")
     if words:
         found = _once(kernel for word in words for kernel in kernels_of_word(word, situation))

@@ -25,6 +25,7 @@ from kbuildpy.kernel.open_tree import open_tree
 from kbuildpy.kernel.packages import headers_hint, image_hint, release_hint
 from kbuildpy.kernel.release import is_release, release_order
 from kbuildpy.kernel.tree import KernelTree
+from kbuildpy.similar import did_you_mean
 
 OWN = "own"
 """The word for the kernel that a module was built for; only a command that reads modules first knows it."""
@@ -54,6 +55,8 @@ class Situation:
     """The release of the running kernel."""
     fetch: FetchImage | None = None
     """Gets an image that is not installed; None: it has to be."""
+    more_words: Sequence[str] = ()
+    """Words that the command knows besides those of all commands."""
 
 
 def kernels_of_word(word: str, situation: Situation) -> list[ChosenKernel]:
@@ -234,7 +237,7 @@ def _missing(release: str, situation: Situation) -> UsageError:
     if situation.need is Need.IMAGE:
         hint = image_hint(release)
     if not is_release(release):
-        hint = _WORDS
+        hint = _similar_word(release, situation) or _WORDS
     else:
         hint += _without_root(release, " --images" if situation.need is Need.IMAGE else "")
     tree = installed_tree(release, root) or fetched_tree(release)
@@ -248,6 +251,14 @@ def _missing(release: str, situation: Situation) -> UsageError:
     return UsageError(
         f"no kernel {which} is installed, neither headers nor image; installed: {_releases(situation)}", hint=hint
     )
+
+
+def _similar_word(word: str, situation: Situation) -> str:
+    """A question with the word, or the release of a kernel here, that is most like `word`; "" for none."""
+    trees = (*installed_trees(situation.root).trees, *fetched_trees().trees, *built_trees().trees)
+    words = ("running", "all", FETCHED, BUILT, *situation.more_words)
+    # (two letters of three, as in onw, are similar)
+    return did_you_mean(word, [*words, *(tree.release for tree in trees)], cutoff=0.65)
 
 
 def _image(release: str, root: Path) -> Path | None:

@@ -16,7 +16,7 @@ from SCons.Script import ARGUMENTS
 from kbuildpy.pin import take_pin
 from kbuildpy.scons import interrupts
 from kbuildpy.scons.end_session import end_session
-from kbuildpy.scons.options import is_cleaning, is_dry_run
+from kbuildpy.scons.options import is_cleaning, is_dry_run, is_silent
 from kbuildpy.scons.session import Session
 from kbuildpy.scons.variables import KNOWN_NAMES, is_kbuild_name
 
@@ -45,6 +45,7 @@ def _begin(env: Any) -> Session:
         top=Path(env.Dir("#").get_abspath()).resolve(),
         default_environment=dict(env["ENV"]),
         removes=is_cleaning(env) and not is_dry_run(env),
+        is_silent=is_silent(env),
         unread_arguments={name for name in ARGUMENTS if is_kbuild_name(name) and name not in KNOWN_NAMES},
     )
     traced = str(ARGUMENTS.get("KBUILD_TRACE", "")).split()

@@ -200,6 +200,8 @@ def _install(
         warn(unsigned_warning(lack))
     check_signatures([module], rules, signer if one.signing.key else None, warn)
     install_module(source, one.target, rules, env=rules.environment_for(project.environ, one.root), signer=signer)
+    if not one.root:
+        session.newly_installed.append((project.tree.release, one.target))
     if rules.depmod and not depmod_runs(rules, one.root):
         warning = "Warning: modules_install: missing 'System.map' file. Skipping depmod."
         warn(f"{warning}\n{no_depmod_hint(rules, one.root)}")

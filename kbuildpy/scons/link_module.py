@@ -34,7 +34,8 @@ def link_module(
 ) -> None:
     """Make `out`/`below`.ko by `steps`, whose commands name files in `directory`; on failure no file is left.
 
-    `display` is the module's name in the line that announces BTF, "" for no line. `hear_objtool` is called with what
+    `display` is the module's name in the line that announces BTF, "" for neither that line nor Kbuild's of a `vmlinux`
+    that is not there. `hear_objtool` is called with what
     objtool says, `hear` with what any program does.
     """
     ko = Path(f"{out}/{below}.ko")
@@ -45,8 +46,12 @@ def link_module(
             if not in_directory:
                 text = re.sub(_own_names(directory, below), lambda _: f"{out}/", text)
                 text = text.replace(f"{out}/{os.path.relpath(module_object, directory)}", module_object)
-            if step.rule == "btf_ko" and display and _has_vmlinux(text, cwd):
-                say(f"  BTF [M] {display}")
+            if step.rule == "btf_ko":
+                if display and _has_vmlinux(text, cwd) is True:
+                    say(f"  BTF [M] {display}")
+                elif not display and _has_vmlinux(text, cwd) is False:
+                    # (the command would do nothing but say so)
+                    continue
             status = run_command(
                 text, cwd=cwd, env=env, verbose=verbose, whose=whose, hear_objtool=hear_objtool, hear=hear
             )
@@ -62,6 +67,7 @@ def _own_names(directory: str, below: str) -> str:
     return rf"(?<![^\s='\"]){re.escape(directory)}/(?=(?:{re.escape(below)}\.|{re.escape(COMMON_OBJECT)})(?!\S*/))"
 
 
-def _has_vmlinux(command: str, cwd: str) -> bool:
+def _has_vmlinux(command: str, cwd: str) -> bool | None:
+    """Whether the `vmlinux` is there that the command of BTF looks for; None for a command that looks for none."""
     found = re.search(r"\[ (?:! )?-f (\S+) \]", command)
-    return found is not None and Path(cwd, found.group(1)).exists()
+    return Path(cwd, found.group(1)).exists() if found else None

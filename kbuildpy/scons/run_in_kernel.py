@@ -20,7 +20,9 @@ from kbuildpy.scons.run_reports import failed_report_of, report_of
 from kbuildpy.vm.describe import as_text, describe_test
 from kbuildpy.vm.kernels import kernel_of_tree
 from kbuildpy.vm.located import with_places
+from kbuildpy.vm.machine import machine_of_module
 from kbuildpy.vm.programs import read_test
+from kbuildpy.vm.qemu import require_programs
 from kbuildpy.vm.result import Result
 from kbuildpy.vm.session import run_modules
 from kbuildpy.vm.settings import Settings
@@ -43,6 +45,8 @@ def run_in_kernel(
     for module in modules:
         failed_report_of(module).unlink(missing_ok=True)
     trials = [read_trial(module, parameters[module_name(module.name)]) for module in modules]
+    # (before a kernel is fetched)
+    require_programs(filter(None, (machine_of_module(trial.image) for trial in trials)))
     kernel = kernel_of_tree(tree)
     tests = tuple(replace(read_test(file), name=name) for file, name in programs)
     ready = replace(settings, tests=tests)

@@ -40,6 +40,8 @@ class Session:
     """`env['ENV']` as SCons makes it: a difference is the user's choice."""
     removes: bool
     """This run removes built files (`-c` without `-n`)."""
+    is_silent: bool
+    """Targets are not announced (`-s`)."""
     unread_arguments: set[str]
     """Variables on the command line that reach make, and that nothing was found to read so far."""
     builds_for_several: bool
@@ -52,6 +54,8 @@ class Session:
     """The node of the index (`modules.dep`) below each lib/modules/RELEASE."""
     installed: dict[tuple[Path, Path], None]
     """The folders that modules are installed in, each with the place in which folders are made for them."""
+    newly_installed: list[tuple[str, Path]]
+    """The modules that were installed into the running system in this run, each with its kernel's release."""
     install_rules: dict[tuple[Any, ...], InstallRules]
     """How the tree of a project installs modules, for each set of variables (`install_modules`)."""
     signers: dict[Hashable, Callable[[], Any]]
@@ -69,11 +73,18 @@ class Session:
     """The nodes that are not built by default, by their output directory."""
 
     def __init__(
-        self, *, top: Path, default_environment: Mapping[str, str], removes: bool, unread_arguments: set[str]
+        self,
+        *,
+        top: Path,
+        default_environment: Mapping[str, str],
+        removes: bool,
+        unread_arguments: set[str],
+        is_silent: bool = False,
     ) -> None:
         self.top = top
         self.default_environment = default_environment
         self.removes = removes
+        self.is_silent = is_silent
         self.unread_arguments = unread_arguments
         self.builds_for_several = False
         self.groups = {}
@@ -81,6 +92,7 @@ class Session:
         self.projects = {}
         self.indexes = {}
         self.installed = {}
+        self.newly_installed = []
         self.install_rules = {}
         self.signers = {}
         self.early = None

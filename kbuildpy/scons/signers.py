@@ -11,6 +11,7 @@ from kbuildpy.kernel.installing import TreeSignature
 from kbuildpy.kernel.signing_policy import signing_policy_of
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.once import once
+from kbuildpy.printable import printable
 from kbuildpy.scons.session import Session
 from kbuildpy.signing.choose_signer import choose_signer
 
@@ -26,13 +27,16 @@ def signer_finder(
     Without `hash`, modules are signed with the digest that the kernel's own have (of `tree`). `key_id` names the
     certificate by its key identifier, with `embed` it comes along. A passphrase comes from KBUILD_SIGN_PIN.
     """
-    return _once(
-        session,
-        (tree.objects, key, cert, hash, key_id, embed),
-        lambda: choose_signer(
+
+    def open_it() -> Signer:
+        found = choose_signer(
             key, cert, hash, kernel_hash=lambda: signing_policy_of(tree).hash, use_key_id=key_id, embed=embed
-        ),
-    )
+        )
+        if warning := found.warn_of_issuer("SignModule(..., embed=True) adds it"):
+            session.complain_once(printable(f"kbuildpy: warning: {found.name}: {warning}"))
+        return found
+
+    return _once(session, (tree.objects, key, cert, hash, key_id, embed), open_it)
 
 
 def tree_signer_finder(session: Session, signature: TreeSignature | None) -> Callable[[], tuple[Signer | None, str]]:

@@ -63,7 +63,7 @@ def build_directory(
     check_output_name(place)
     found = resolve(kernels, Need.TREE, variables=variables, environ=os.environ)
     trees = tuple(kernel.the_tree() for kernel in found)
-    if not kernels and not found[0].by_kdir:
+    if not kernels and not found[0].by_kdir and "-s" not in options:
         complain(f"kbuildpy: {found[0].reason}")
     given = {**variables, **({"COVERAGE": "1"} if coverage else {})}
     below = [target_below(physical, word, base=physical) for word in targets]

@@ -20,6 +20,7 @@ def as_json(file: str, state: SignatureState) -> dict[str, object]:
         "valid": state.valid,
         "trusted": state.trusted,
         "signer": state.signer,
+        "certificate": state.certificate,
         "serial": None if state.serial is None else f"{state.serial:x}",
         "hash": state.hash,
         "algorithm": state.algorithm,
@@ -47,14 +48,17 @@ def as_line(file: str, state: SignatureState) -> str:
     """One line: the file, the kernel if one was asked for, trusted or not, why not, and who signed."""
     words = [file, *([state.kernel] if state.kernel else []), _verdict(state)]
     if state.hash:
-        words.append(f"signed by {_signer(state)} ({state.algorithm}, {state.hash})")
+        words.append(f"signed by {signed_by(state)} ({state.algorithm}, {state.hash})")
     return printable(": ".join(words[:-1]) + f", {words[-1]}" if state.hash else ": ".join(words))
 
 
-def _signer(state: SignatureState) -> str:
-    """Who signed, and who delegated that."""
+def signed_by(state: SignatureState) -> str:
+    """Who signed, and who delegated that. A signature names the issuer of the signer's certificate: where that
+    certificate is not known, the issuer may be the signer or not."""
     if not state.delegates:
-        return state.signer or "an unknown signer"
+        if state.certificate is None:
+            return f"the key of a certificate that {state.issuer} issued" if state.issuer else "an unknown signer"
+        return f"{state.certificate}, a delegate of {state.issuer}" if state.issuer else state.certificate
     words = [state.delegates[0].name]
     for item in state.delegates[:_MOST_DELEGATES]:
         until = f" until {item.not_after[:10]}" if item.not_after else ""

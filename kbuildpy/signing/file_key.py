@@ -8,6 +8,7 @@ error names the file and never quotes it.
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -71,11 +72,11 @@ def load_key(path: Path, passphrase: Passphrase, contents: bytes | None = None) 
     """The private key in the file `path`, whose `contents` may have been read before: PEM (whatever else is in it) or
     DER.
 
-    Raises `KbuildError` when the file cannot be read, holds no key, one that modules cannot be signed with, or one
-    that `passphrase` does not open: it is asked once.
+    Raises `UsageError` when there is no such file, `KbuildError` when it cannot be read, holds no key, one that modules
+    cannot be signed with, or one that `passphrase` does not open: it is asked once.
     """
     keep_out_of_core_dumps()
-    contents = read_small_file(path) if contents is None else contents
+    contents = read_key_file(path) if contents is None else contents
     load: Callable[..., Any] = (
         serialization.load_pem_private_key if b"-----BEGIN " in contents else serialization.load_der_private_key
     )
@@ -86,6 +87,13 @@ def load_key(path: Path, passphrase: Passphrase, contents: bytes | None = None) 
         return FileKey(*_usable(_open(load, block, path, passphrase), str(path)), str(path))
     except (ValueError, UnsupportedAlgorithm):
         raise KbuildError(f"{path}: no private key", hint="name a key in PEM (PKCS#8 or older) or DER") from None
+
+
+def read_key_file(path: Path) -> bytes:
+    """The contents of the file of a private key. Raises as `read_small_file`."""
+    return read_small_file(
+        path, absent=f"kbuildpy keygen {shlex.quote(str(path))}    # makes a key and its certificate"
+    )
 
 
 def _usable(key: Any, name: str) -> tuple[str, Any]:

@@ -10,12 +10,11 @@ from cryptography.x509 import Certificate
 
 from kbuildpy.errors import KbuildError
 from kbuildpy.pin import signing_pin
-from kbuildpy.signing.file_key import load_key
+from kbuildpy.signing.file_key import load_key, read_key_file
 from kbuildpy.signing.key_name import is_pkcs11_uri
 from kbuildpy.signing.pkcs11_uri import parse_pkcs11_uri
 from kbuildpy.signing.private_key import Passphrase, PrivateKey
 from kbuildpy.signing.public_key_info import public_bytes
-from kbuildpy.signing.read_file import read_small_file
 from kbuildpy.signing.signer_certificate import load_certificate
 
 
@@ -35,7 +34,7 @@ def find_pair(key: str, certificate: str, passphrase: Passphrase) -> tuple[Priva
         pair: tuple[PrivateKey, Certificate] = _tokens(key).load_token_pair(key, passphrase)
         return pair
     # A pipe, as a shell's <(...) is one, can be read once.
-    both = read_small_file(Path(key)) if not is_pkcs11_uri(key) and certificate in ("", key) else None
+    both = read_key_file(Path(key)) if not is_pkcs11_uri(key) and certificate in ("", key) else None
     # (the certificate first: a passphrase is asked for only if there is one)
     loaded = find_certificate(certificate) if both is None else load_certificate(Path(key), both)
     found = find_key(key, passphrase) if both is None else load_key(Path(key), passphrase, both)

@@ -5,16 +5,23 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from kbuildpy.errors import KbuildError
+from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.files import read_limited
+from kbuildpy.similar import similar_file
 
 _LARGEST = 1 << 24
 """Bytes of a file: it may be a pipe, and some devices never end."""
 
 
-def read_small_file(path: Path) -> bytes:
-    """The contents of a file of at most 16 MiB, which may be a pipe (a shell's `<(...)`). Raises `KbuildError`."""
+def read_small_file(path: Path, *, absent: str = "") -> bytes:
+    """The contents of a file of at most 16 MiB, which may be a pipe (a shell's `<(...)`).
+
+    Raises `UsageError` if there is no such file, with the hint `absent` where nothing beside it has a similar name;
+    `KbuildError` for one that cannot be read.
+    """
     try:
         return read_limited(path, _LARGEST)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise UsageError(f"{path}: {error.strerror}", hint=similar_file(path) or absent) from error
     except OSError as error:
         raise KbuildError(f"{path}: {error.strerror}") from error

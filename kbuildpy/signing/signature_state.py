@@ -37,8 +37,12 @@ class SignatureState:
     errno: str | None = None
     """The name of the kernel's error; None if it trusts the signature."""
     signer: str | None = None
-    """Who issued the signer's certificate, as the signature says; where it names a key, the name of that key's
-    certificate, as far as it is known."""
+    """What modinfo calls so: who issued the signer's certificate, as the signature says; where it names a key, the name
+    of that key's certificate, as far as it is known."""
+    certificate: str | None = None
+    """The name of the signer's certificate; None where that is not known: the signature names its issuer only."""
+    issuer: str | None = None
+    """Who issued that certificate; None for one that signs itself, and where nobody is named."""
     serial: int | None = None
     """The serial number of that certificate."""
     hash: str | None = None

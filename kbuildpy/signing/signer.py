@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 
 from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509 import Certificate
+from cryptography.x509 import Certificate, Name
 from cryptography.x509.oid import NameOID
 
 from kbuildpy.compression import compression_of
@@ -50,6 +50,18 @@ class Signer:
             return key_identifier(self.certificate).hex()
         except KbuildError:
             return ""
+
+    def warn_of_issuer(self, remedy: str) -> str:
+        """The warning about signatures without the certificate, if another one has issued that; "" for others. A kernel
+        that has the issuer's certificate alone finds no chain then (crypto/asymmetric_keys/pkcs7_trust.c:
+        pkcs7_validate_trust_one). `remedy` says how it comes along."""
+        certificate = self.certificate
+        if self.embedded or certificate.issuer == certificate.subject:
+            return ""
+        return (
+            f"{_name_of(certificate.issuer)} has issued this certificate, and it does not come with the signatures: a "
+            f"kernel that has the issuer's certificate alone refuses them; {remedy}"
+        )
 
     def detached(self, contents: bytes) -> bytes:
         """The signature alone: a CMS message over `contents`."""
@@ -117,5 +129,9 @@ def warn_of_dates(certificate: Certificate, now: datetime | None = None) -> str:
 
 def subject_name(certificate: Certificate) -> str:
     """How a certificate's subject is shown."""
-    names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-    return str(names[0].value) if names else certificate.subject.rfc4514_string()
+    return _name_of(certificate.subject)
+
+
+def _name_of(name: Name) -> str:
+    found = name.get_attributes_for_oid(NameOID.COMMON_NAME)
+    return str(found[0].value) if found else name.rfc4514_string()

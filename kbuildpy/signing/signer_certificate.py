@@ -19,8 +19,11 @@ from kbuildpy.signing.read_file import read_small_file
 
 
 def load_certificate(path: Path, contents: bytes | None = None) -> Certificate:
-    """The X.509 certificate in the file `path`, the first one if it has several; PEM or DER. Raises `KbuildError`."""
-    return checked_certificate(read_small_file(path) if contents is None else contents, str(path))
+    """The X.509 certificate in the file `path`, the first one if it has several; PEM or DER. Raises `UsageError` for a
+    file that is not there, `KbuildError` for one that is no certificate."""
+    if contents is None:
+        contents = read_small_file(path, absent="kbuildpy keygen writes a certificate beside each key: KEY.crt")
+    return checked_certificate(contents, str(path))
 
 
 def checked_certificate(contents: bytes, name: str) -> Certificate:

@@ -16,6 +16,7 @@ from pathlib import Path
 from kbuildpy.compression import decompress
 from kbuildpy.errors import KbuildError, unexpected
 from kbuildpy.parallel import in_processes
+from kbuildpy.signing.certificates import Certificate
 from kbuildpy.signing.chain import delegates_of
 from kbuildpy.signing.keyring import Keyring
 from kbuildpy.signing.modinfo_bytes import serial_bytes
@@ -123,6 +124,8 @@ def _refused(keyring: Keyring, refused: Refused) -> SignatureState:
 def _state(keyring: Keyring, message: Message, judgement: Judgement) -> SignatureState:
     signer, certificate, rejection = message.signers[0], judgement.certificate, judgement.rejection
     by_issuer = signer.serial is not None
+    # (of several signers, it may be that of another one)
+    own = certificate if len(message.signers) == 1 else message.by_identifier.get(signer.identifier)
     return SignatureState(
         kernel=keyring.kernel,
         signed=True,
@@ -131,6 +134,8 @@ def _state(keyring: Keyring, message: Message, judgement: Judgement) -> Signatur
         reason=rejection.reason if rejection else None,
         errno=rejection.errno if rejection else None,
         signer=signer.issuer if by_issuer else certificate.name if certificate else None,
+        certificate=own.name if own else None,
+        issuer=_issuer(signer, own),
         serial=signer.serial if by_issuer else certificate.serial if certificate else None,
         hash=signer.hash.name,
         algorithm=signer.signed.algorithm,
@@ -141,6 +146,13 @@ def _state(keyring: Keyring, message: Message, judgement: Judgement) -> Signatur
             EmbeddedCertificate(item.name, item.issuer_name, item.serial, *item.dates) for item in delegates_of(message)
         ),
     )
+
+
+def _issuer(signer: MessageSigner, certificate: Certificate | None) -> str | None:
+    """Who issued the signer's certificate, if another one did or that is not known; None else."""
+    if certificate is None:
+        return signer.issuer or None
+    return None if certificate.issued_by_itself else certificate.issuer_name
 
 
 def _key_id(signer: MessageSigner) -> bytes:

@@ -13,6 +13,7 @@ import zlib
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kbuildpy.compression import compression_of
 from kbuildpy.elf.constants import ELFMAG
@@ -20,6 +21,9 @@ from kbuildpy.errors import KbuildError
 from kbuildpy.kernel import architecture
 from kbuildpy.kernel.architecture import Architecture, KnownArchitecture
 from kbuildpy.kernel.image import unpack
+
+if TYPE_CHECKING:
+    from kbuildpy.elf import ModuleImage
 
 _GZIP = b"\x1f\x8b"
 _HEADER = 0x11000
@@ -189,6 +193,20 @@ def machine_of_release(release: str) -> Machine | None:
     """The machine that Debian's kernel `release` is for; None for a release of another form."""
     ends = {f"-{flavour}": item for item in MACHINES for flavour in item.flavours or (item.debian,)}
     return next((machine for end, machine in ends.items() if release.endswith(end)), None)
+
+
+def machine_of_module(image: ModuleImage) -> Machine | None:
+    """The machine that a module is for; None for one that cannot be booted."""
+    header = image.header
+    named = header.e_machine, header.is_64bit, header.order
+    return next(
+        (
+            machine
+            for machine in MACHINES
+            if (machine.architecture.elf_machine, machine.architecture.bits == 64, machine.architecture.order) == named
+        ),
+        None,
+    )
 
 
 def machine_of_image(kernel: Path) -> Machine:

@@ -39,6 +39,8 @@ KERNEL_PARAMETERS = (
 
 Booted = TypeVar("Booted")
 _PANIC = "Kernel panic - not syncing"
+_GUESTS = {True: ("busybox",), False: ()}
+"""What a guest takes of this machine, if it is of the same architecture or not: another one gets Debian's busybox."""
 _FIRST_PROGRAM = re.compile(r"Run /\S+ as init process")
 """What the kernel logs before it runs the guest's first program (init/main.c: run_init_process)."""
 
@@ -55,14 +57,15 @@ class BootResult:
     """It was stopped at its time limit."""
 
 
-def require_programs() -> None:
-    """Raise `KbuildError` for what boots of this machine's kernels miss, QEMU or the guest's programs: before something
-    long is done for one."""
-    names = [*(machine.qemu for machine in MACHINES if machine.native), "busybox"]
+def require_programs(machines: Iterable[Machine] | None = None) -> None:
+    """Raise `KbuildError` for what boots of `machines` miss (default: this one), QEMU or the guest's programs: all at
+    once, and before something long is done for a boot."""
+    wanted = [machine for machine in MACHINES if machine.native] if machines is None else machines
+    names = dict.fromkeys(name for machine in wanted for name in (*_GUESTS[machine.native], machine.qemu))
     missing = [name for name in names if shutil.which(name) is None]
     if missing:
         raise KbuildError(
-            f"{', '.join(missing)}: program{'s' * (len(missing) > 1)} not found",
+            f"{' and '.join(missing)}: program{'s' * (len(missing) > 1)} not found",
             hint=install_command(map(package_of, missing)),
         )
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 import functools
 import os
 import shlex
-import shutil
 import termios
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,7 +17,6 @@ from tempfile import TemporaryDirectory
 from kbuildpy.errors import CommandError, KbuildError
 from kbuildpy.kernel.own_modules import own_modules_of_tree
 from kbuildpy.printable import printable
-from kbuildpy.program_packages import install_command, package_of
 from kbuildpy.vm.boot_report import BootReport
 from kbuildpy.vm.complaints import Complaint
 from kbuildpy.vm.debugger_stops import Stops, debugger_stops
@@ -33,7 +31,7 @@ from kbuildpy.vm.kernels import Kernel
 from kbuildpy.vm.module_call import module_call
 from kbuildpy.vm.needs import not_tried, with_earlier, with_needs
 from kbuildpy.vm.programs import GuestFile, GuestTest, guest_files, scripts
-from kbuildpy.vm.qemu import again_after_early_panic, boot_live
+from kbuildpy.vm.qemu import again_after_early_panic, boot_live, require_programs
 from kbuildpy.vm.report import new_marker
 from kbuildpy.vm.result import Result, TestResult
 from kbuildpy.vm.settings import Settings
@@ -73,7 +71,7 @@ def run_modules(
     missing; `UsageError` for a device that QEMU does not know, a module that the kernel does not have, and a test
     that the guest cannot run.
     """
-    _require_programs(kernel)
+    require_programs([kernel.machine])
     files = guest_files(settings.tests, settings.files, kernel.machine)
     if settings.watcher:
         trials = without_watcher(trials, settings.watcher)
@@ -173,17 +171,6 @@ def _drowned(ordered: Sequence[Trial], name: str, report: BootReport) -> Result:
     )
     complaint = Complaint("flood", words, tuple(report.log[-40:]))
     return Result(str(trial.file), report.release, name, trial.parameters, complaints=(complaint,), needs=trial.needs)
-
-
-def _require_programs(kernel: Kernel) -> None:
-    """Name all that is missing, not one after the other."""
-    needed = [*(["busybox"] if kernel.machine.native else []), kernel.machine.qemu]
-    missing = [program for program in needed if shutil.which(program) is None]
-    if missing:
-        raise KbuildError(
-            f"{' and '.join(missing)}: program not found",
-            hint=install_command(map(package_of, missing)),
-        )
 
 
 def _boot(

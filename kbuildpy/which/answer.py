@@ -88,6 +88,9 @@ class SignatureAnswer:
     state: str
     """`trusted`, `untrusted`, `unsigned`, `unknown` or `unchecked`."""
     signer: str | None = None
+    """What modinfo calls so."""
+    by: str = ""
+    """Who signed it, in words."""
     anchor: str | None = None
     """Where the certificate was found that it was checked with."""
     reason: str = ""

@@ -16,6 +16,7 @@ from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.loader.check import Check, check_files
 from kbuildpy.loader.kernel import LoaderKernel
 from kbuildpy.loader.verdict import Verdict
+from kbuildpy.signing.describe import signed_by
 from kbuildpy.signing.verify import verify
 from kbuildpy.which.answer import (
     OK,
@@ -164,11 +165,14 @@ def _signature(contents: bytes, judging: JudgingKernel) -> SignatureAnswer:
     reason = state.reason or ""
     if state.errno == "ENOKEY" and not keys.is_complete:
         kind, reason = "unknown", f"{reason}, and not all keys of the kernel are known"
-    return SignatureAnswer(state=kind, signer=state.signer, anchor=state.anchor, reason=reason, enforced=enforced)
+    by = signed_by(state) if state.certificate or state.issuer else ""
+    return SignatureAnswer(
+        state=kind, signer=state.signer, by=by, anchor=state.anchor, reason=reason, enforced=enforced
+    )
 
 
 def _signature_step(signature: SignatureAnswer) -> ChainStep:
-    by = f"signed by {signature.signer}" if signature.signer else "signed"
+    by = f"signed by {signature.by}" if signature.by else "signed"
     if signature.state in ("trusted", "unchecked"):
         where = f", which the kernel trusts ({signature.anchor})" if signature.anchor else ""
         return ChainStep("signature", OK, signature.reason or f"{by}{where}")

@@ -101,6 +101,40 @@ def test_verify_tells_who_delegated_and_revokes(place: Path, tmp_path: Path) -> 
         assert done.returncode == 1 and "a certificate that comes with the signature is blacklisted" in done.text
 
 
+def test_a_signature_without_the_delegates_certificate_is_warned_of_and_named_rightly(
+    place: Path, tmp_path: Path
+) -> None:
+    for name in ("a.ko", "b.ko"):
+        shutil.copy(place / "m.ko", tmp_path / name)
+
+    def names(key: str) -> list[str]:
+        return ["--key", str(place / f"{key}.pem"), "--cert", str(place / f"{key}.crt"), "--hash", "sha256"]
+
+    done = kbuildpy("sign", tmp_path, *names("leaf"))
+    assert done.returncode == 0 and done.error_text.count("warning:") == 1, done.error_text
+    assert "leaf.crt: middle has issued this certificate" in done.error_text
+    assert "--embed-certificates" in done.error_text
+    # openssl tells the signer's own name, once it has the certificate that the signature names
+    assert kbuildpy("sign", place / "m.ko", *names("leaf"), "-d").returncode == 0
+    words = ["-inform", "DER", "-in", "m.ko.p7s", "-content", "m.ko", "-binary", "-noverify", "-certfile", "leaf.crt"]
+    run(["openssl", "cms", "-verify", *words, "-signer", "signer.pem", "-out", "contents"], cwd=place)
+    subject = run(["openssl", "x509", "-noout", "-subject", "-nameopt", "multiline", "-in", "signer.pem"], cwd=place)
+    name = subject.text.split("=")[-1].strip()
+    known = kbuildpy("verify", tmp_path / "a.ko", "--cert", place / "leaf.crt")
+    assert f"a.ko: trusted, signed by {name}, a delegate of middle (" in known.text
+    unknown = kbuildpy("verify", tmp_path / "a.ko", "--cert", place / "root.crt")
+    assert unknown.returncode == 1 and "signed by the key of a certificate that middle issued (" in unknown.text
+    told = kbuildpy("verify", tmp_path / "a.ko", "--cert", place / "leaf.crt", "--format", "json").text
+    assert (json.loads(told)["certificate"], json.loads(told)["signer"]) == (name, "middle")
+
+
+def test_a_certificate_that_signs_itself_needs_no_company(place: Path, tmp_path: Path) -> None:
+    shutil.copy(place / "m.ko", tmp_path)
+    words = ["--key", str(place / "root.pem"), "--cert", str(place / "root.crt"), "--hash", "sha256"]
+    assert "warning" not in kbuildpy("sign", tmp_path / "m.ko", *words).error_text
+    assert "trusted, signed by root (" in kbuildpy("verify", tmp_path / "m.ko", "--cert", place / "root.crt").text
+
+
 def test_wrong_calls_write_nothing(place: Path, tmp_path: Path) -> None:
     root, another = str(place / "root.pem"), "does not belong to the certificate"
     calls = {

@@ -15,8 +15,10 @@ from kbuildpy.install.depmod import depmod_words
 from kbuildpy.kernel.installing import InstallRules
 from kbuildpy.run import run
 from tests.support.builds import kbuildpy
+from tests.support.documents import ROOT
 from tests.support.kbuild_sources import module, write_sources
 from tests.support.kernel_trees import trees, usual_tree
+from tests.support.scons_project import HEAD, SConsProject
 
 pytestmark = pytest.mark.parity
 
@@ -96,6 +98,42 @@ def test_the_running_system_gets_the_index_that_depmod_makes(built: Path, tmp_pa
     told = kbuildpy("install", built, "-k", tree.objects, "--root", other)
     assert f"depmod -b {other} {tree.release}" in told.error_text
     assert not list(other.rglob("modules.dep"))
+
+
+@pytest.mark.parametrize("how", ["kbuildpy", "scons"])
+def test_what_is_said_to_undo_an_installation_undoes_it(how: str, built: Path, tmp_path: Path) -> None:
+    tree = usual_tree()
+    if os.geteuid() != 0:
+        pytest.skip("takes root")
+    folder = tmp_path / "modules"
+    (folder / tree.release / "kernel").mkdir(parents=True)
+    command = [sys.executable, "-m", "kbuildpy", "install", str(built), "-k", str(tree.objects)]
+    if how == "scons":
+        sources = {"drv/Kbuild": "obj-m := drv.o\n", "drv/drv.c": module()}
+        files = sources | {"SConstruct": f"{HEAD}env.InstallModules(None, env.Kbuild('drv'))\n"}
+        project = SConsProject(tmp_path / "project", tree.objects, files)
+        command = ["scons", "-Q", "install", f"KDIR={tree.objects}"]
+    # (what is said ends up in a file, and is then done)
+    script = (
+        f'mount --bind {folder} "$(readlink -f /lib/modules)" && "$@" 2>&1 | tee said && find {folder} -name "*.ko" '
+        ">before && sed -n 's/^kbuildpy: to remove .* again: //p' said >undo && sh -e undo"
+    )
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", script, "sh", *command],
+        cwd=project.place if how == "scons" else tmp_path,
+        env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if "unshare" in done.stderr:
+        pytest.skip(f"no mount namespace here: {done.stderr.strip()}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    place = project.place if how == "scons" else tmp_path
+    assert len((place / "before").read_text().splitlines()) == 1
+    assert len((place / "undo").read_text().splitlines()) == 1, (place / "said").read_text()
+    assert list(folder.rglob("*.ko")) == []
+    assert ".ko" not in (folder / tree.release / "modules.dep").read_text()
 
 
 def test_the_kernels_own_map_is_used_where_it_is_one(tmp_path: Path) -> None:

@@ -53,6 +53,16 @@ def matrix(
     return done, [json.loads(line) for line in sorted(done.text.splitlines())]
 
 
+def test_its_own_results_in_a_module_directory_are_no_sources_of_it(place: Path) -> None:
+    words = (".", *KERNELS[:2], "--html", "matrix/page.html")
+    done, records = matrix(place / "good", *words)
+    assert done.returncode == 0 and {item["status"] for item in records} == {"passed"}, done.error_text
+    [cell] = (path for path in (place / "good/matrix/cells").iterdir() if path.is_dir())
+    made = cell.stat().st_ino, cell.stat().st_ctime_ns
+    assert matrix(place / "good", *words)[1] == records
+    assert made == (cell.stat().st_ino, cell.stat().st_ctime_ns), "the same cell was done again"
+
+
 def test_it_finds_what_the_commands_find(place: Path) -> None:
     done, records = matrix(place, "good", "bad", "wrong", *KERNELS, "--html", "page.html")
     assert done.returncode == 1

@@ -312,7 +312,8 @@ def test_an_expired_certificate_is_warned_of_and_signs(tree: KernelTree, tmp_pat
     [
         (["m.ko"], 2, "no key to sign with"),
         (["none.ko", "--key", "KEY"], 2, "none.ko: no such file"),
-        (["m.ko", "--key", "none.pem"], 1, "none.pem: No such file"),
+        (["m.ko", "--key", "none.pem"], 2, "none.pem: No such file or directory\n  kbuildpy keygen none.pem "),
+        (["m.ko", "--key", "KEY", "--cert", "none.crt"], 2, "none.crt: No such file or directory\n  kbuildpy keygen "),
         (["m.ko", "--key", "m.ko"], 1, "m.ko: no"),
         (["m.ko", "--key", "KEY", "--hash", "md5"], 2, "md5: no such hash"),
         (["empty", "--key", "KEY"], 2, "no modules (.ko) in empty"),

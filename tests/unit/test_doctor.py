@@ -17,9 +17,9 @@ import pytest
 
 from kbuildpy.cli import COMMANDS
 from kbuildpy.distribution import ALPINE, ARCH, DEBIAN, FEDORA, OPENSUSE, SYSTEMS, System, this_system
-from kbuildpy.doctor.diagnosis import diagnose
+from kbuildpy.doctor.diagnosis import LookedFor, diagnose, package_names
 from kbuildpy.doctor.look import FACTS, ThisMachine
-from kbuildpy.doctor.need import FACT, PROGRAM, PYTHON
+from kbuildpy.doctor.need import FACT, PROGRAM, PYTHON, MachineNeed
 from kbuildpy.doctor.needs_of_commands import LIBRARIES, PARTS, PKCS11, SERVERS
 from kbuildpy.program_packages import PACKAGES, install_command, install_hint, names_of, package_of
 from tests.support.command_line import call
@@ -205,6 +205,38 @@ def test_the_exit_status_says_whether_what_was_asked_for_is_ready(tmp_path: Path
     assert quiet.returncode == 1 and quiet.text.startswith("pacman -S qemu-system-")
     wrong = call("doctor", "biuld", cwd=tmp_path)
     assert wrong.returncode == 2 and "did you mean build?" in wrong.error_text
+
+
+def test_a_command_that_is_named_has_what_it_lacks_first_with_the_packages(tmp_path: Path) -> None:
+    environment = bare_machine(tmp_path, "gdb", "gcc")
+    done = call("doctor", "run", "--system", "fedora", cwd=tmp_path, **environment)
+    _, state, *lines = [line.strip() for line in done.text.splitlines()]
+    lacking = [number for number, line in enumerate(lines) if line.startswith("not for ")]
+    there = [number for number, line in enumerate(lines) if line.startswith(("gdb: ", "gcc: "))]
+    assert state.startswith("run ") and len(there) == 2 and lines[max(there)].endswith("/gdb (for --gdb)")
+    assert 0 < max(lacking) < min(there)
+    assert "not for --coverage: gcov (gcc)" in lines
+    assert "For everything else" not in done.text
+    assert "For everything else" in call("doctor", "--system", "fedora", cwd=tmp_path, **environment).text
+
+
+def test_tests_in_c_need_a_library_that_static_programs_are_linked_with(tmp_path: Path) -> None:
+    def lacking() -> dict[str, LookedFor]:
+        machine = ThisMachine(bare_machine(tmp_path), root=tmp_path)
+        return {each.name: each for each in diagnose("run", machine).lacking_parts["tests in C"]}
+
+    assert package_names(lacking()["static C library"], FEDORA) == "glibc-devel glibc-static"
+    (tmp_path / "usr/lib/x86_64-linux-gnu").mkdir(parents=True)
+    (tmp_path / "usr/lib/x86_64-linux-gnu/libc.a").touch()
+    assert "static C library" not in lacking()
+    here = ThisMachine().static_c_library().value
+    if here and shutil.which("dpkg"):
+        owner = subprocess.run(["dpkg", "-S", here], capture_output=True, text=True, check=True).stdout
+        assert owner.partition(":")[0] == need_called("static C library").package
+
+
+def need_called(name: str) -> MachineNeed:
+    return next(need for need in NEEDS if need.name == name)
 
 
 def test_explains_each_key_of_doctor(tmp_path: Path) -> None:

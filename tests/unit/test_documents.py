@@ -33,6 +33,7 @@ from kbuildpy.proof.reproduce import BuilderVerdict, Reproduction
 from kbuildpy.scons import BUILDERS
 from kbuildpy.vm.result import Result, TestResult
 from kbuildpy.which.answer import ModuleAnswer, answer_json
+from tests.support.console_blocks import console_steps
 from tests.support.documents import (
     DOCUMENTS,
     ROOT,
@@ -128,7 +129,8 @@ def test_the_rooms_below_import_something_at_all() -> None:
 
 def commands(document: Path) -> list[list[str]]:
     """The calls of kbuildpy in a document, with words for what stands in brackets."""
-    lines = [line for line in shell_lines(document) if line.startswith("kbuildpy ")]
+    shown = [re.split(r" (?:&&|\|) |\s+#", command)[0] for command, _ in console_steps(document)]
+    lines = [line for line in (*shell_lines(document), *shown) if line.startswith("kbuildpy ")]
     return [shlex.split(re.sub(r"[][]|\.\.\.(?= |$)", "", line))[1:] for line in lines]
 
 

@@ -379,6 +379,8 @@ def test_the_running_kernel_is_the_one_that_uname_tells(system: Path, monkeypatc
         ("6.2", IMAGE, "apt-get install linux-image-6.2"),
         ("nonsense", TREE, "name a kernel tree's path"),
         ("nonsense", IMAGE, "name a kernel tree's path"),
+        ("runing", TREE, "did you mean running?"),
+        ("onw", TREE, "name a kernel tree's path"),
         (BARE, TREE, release_hint(BARE)),
         (NEW, IMAGE, f"apt-get install linux-image-{NEW}"),
     ],
@@ -387,6 +389,13 @@ def test_the_hint_is_for_the_part_that_is_missing(word: str, need: Need, hint: s
     with pytest.raises(UsageError) as refused:
         resolve([word], need, root=system, running="none")
     assert refused.value.hint.startswith(hint)
+
+
+def test_a_word_of_the_command_itself_is_suggested_too(module: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["check", "a.ko", "-k", "onw"]) == 2
+    assert "did you mean own?" in capsys.readouterr().err
+    assert cli.main(["build", "-k", "onw"]) == 2
+    assert "did you mean" not in capsys.readouterr().err
 
 
 def test_a_system_without_kernels_is_said_to_have_none(tmp_path: Path) -> None:
@@ -484,9 +493,12 @@ def test_an_error_names_the_fetched_kernels_behind_the_installed_ones(system: Pa
 
 @pytest.fixture
 def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A module's directory as the working directory, without a package manager to get images with."""
+    """A module's directory as the working directory, without a package manager to get images with, but with what `run`
+    looks for first."""
     (tmp_path / "Kbuild").write_text("obj-m := a.o\n")
     (tmp_path / "a.ko").write_bytes(elf_object([], [], modinfo=b"name=a\0vermagic=6.66.6-none SMP\0"))
+    for name in ("qemu-system-x86_64", "busybox"):
+        (tmp_path / name).touch(mode=0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     return tmp_path

@@ -260,7 +260,7 @@ def test_names_and_parameters_that_are_no_utf_8_get_into_the_guest_as_they_are(
 ) -> None:
     packed: list[bytes] = []
     monkeypatch.setattr(session, "boot_live", lambda image, initramfs, **_: packed.append(initramfs))
-    monkeypatch.setattr(session, "_require_programs", lambda kernel: None)
+    monkeypatch.setattr(session, "require_programs", lambda machines: None)
     found = read_trial(module(tmp_path, b"name=a\0", "\udcfe.ko"), "text=\udcfd")
     # (a damaged file, whose own name is all that is known of it)
     boots = session.run_modules(

@@ -70,7 +70,7 @@ def command(*words: str | int | Path) -> list[str]:
         (
             [],
             (
-                "busybox and qemu-system-x86_64: program not found",
+                "busybox and qemu-system-x86_64: programs not found",
                 "apt-get install busybox-static qemu-system-x86",
             ),
         ),
