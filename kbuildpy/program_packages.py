@@ -84,6 +84,7 @@ PACKAGES = {
     "erofs-utils": OtherNames("erofs-utils", "erofs-utils", "erofs-utils", "erofs-utils"),
     "fish": OtherNames("fish", "fish", "fish", "fish"),
     "flex": OtherNames("flex", "flex", "flex", "flex"),
+    "gawk": OtherNames("gawk", "gawk", "gawk", "gawk"),
     "gcc": OtherNames("gcc", "gcc", "gcc", "gcc"),
     "gcc-aarch64-linux-gnu": OtherNames("gcc-aarch64-linux-gnu", "aarch64-linux-gnu-gcc", "cross-aarch64-gcc14", ""),
     "gcc-riscv64-linux-gnu": OtherNames("gcc-riscv64-linux-gnu", "riscv64-linux-gnu-gcc", "cross-riscv64-gcc14", ""),

@@ -51,6 +51,7 @@ _NUMBERS = re.compile(r"\d+(?:\.\d+)+")
 def require_tools(recipe: KernelRecipe) -> None:
     """Raise `KbuildError` for a program that is missing or too old for the sources of `recipe`."""
     require_programs(recipe.toolchain, recipe.options)
+    _require_gnu_awk(recipe)
     _require_versions(recipe)
 
 
@@ -94,6 +95,18 @@ def _compilers(toolchain: Toolchain) -> list[str]:
     version = "" if toolchain.llvm.endswith("/") else toolchain.llvm.removeprefix("1")
     prefix = toolchain.llvm if toolchain.llvm.endswith("/") else ""
     return [f"{prefix}{name}{version}" for name in ("clang", "ld.lld", "llvm-ar", "llvm-nm", "llvm-objcopy")]
+
+
+def _require_gnu_awk(recipe: KernelRecipe) -> None:
+    """A list of revoked digests is checked by a script that only GNU awk understands."""
+    listed = recipe.options.get("SYSTEM_BLACKLIST_HASH_LIST", '""') not in ("", '""', "n")
+    if not listed or not (recipe.source.path / "certs/check-blacklist-hashes.awk").is_file():
+        return
+    if shutil.which("awk") is None or "GNU Awk" not in run(["awk", "--version"], check=False).text:
+        raise KbuildError(
+            "a kernel with CONFIG_SYSTEM_BLACKLIST_HASH_LIST cannot be built without gawk as awk",
+            hint=install_command(["gawk"]),
+        )
 
 
 def _require_versions(recipe: KernelRecipe) -> None:

@@ -33,6 +33,7 @@ STARTERS = ("run", "which", "execute", "_run", "_which", "execute_begun", "execu
 IN_EVERY_SYSTEM = {"cat", "cp", "env", "sh", "true"}
 NOT_NEEDED = {
     "rpm": "asked only for the packages of a system that has it",
+    "awk": "asked only whether it is gawk, which is looked for",
     "ocamlopt": "asked only whether spatch runs scripts in OCaml here",
 }
 

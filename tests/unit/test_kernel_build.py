@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ from kbuildpy.kernel_build.exporters import exporting_files, ways_to_compile
 from kbuildpy.kernel_build.kconfig import KconfigOption, conjunction, is_true, read_kconfig, unmet
 from kbuildpy.kernel_build.option_sets import base_options, option_set_names, read_option_sets, read_options
 from kbuildpy.kernel_build.recipe import KernelRecipe, Toolchain, toolchain_of
-from kbuildpy.kernel_build.requirements import require_programs
+from kbuildpy.kernel_build.requirements import require_programs, require_tools
 from kbuildpy.kernel_build.sources import (
     KernelSource,
     find_source,
@@ -360,3 +361,32 @@ def test_headers_that_a_set_takes_are_told_and_found_where_the_compiler_looks(
         require_programs(Toolchain(X86_64), {"GENDWARFKSYMS": "y"})
     monkeypatch.setenv("C_INCLUDE_PATH", str(tmp_path / "more"))
     require_programs(Toolchain(X86_64), {"GENDWARFKSYMS": "y"})
+
+
+@pytest.mark.parametrize(
+    ("awk", "listed", "script", "refused"),
+    [
+        ("mawk 1.3.4", '"day.blacklist"', True, True),
+        ("GNU Awk 5.2.1", '"day.blacklist"', True, False),
+        ("mawk 1.3.4", '""', True, False),
+        ("mawk 1.3.4", '"day.blacklist"', False, False),
+    ],
+)
+def test_a_list_of_revoked_digests_takes_gnu_awk(
+    awk: str, listed: str, script: bool, refused: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = recipe(tmp_path / "linux", more={"SYSTEM_BLACKLIST_HASH_LIST": listed})
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    (programs / "awk").write_text(f"#!/bin/sh\necho '{awk}'\n")
+    (programs / "awk").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    monkeypatch.setattr(requirements, "require_programs", lambda *_: None)
+    if script:
+        (tmp_path / "linux/certs").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "linux/certs/check-blacklist-hashes.awk").touch()
+    if refused:
+        with pytest.raises(KbuildError, match="without gawk as awk"):
+            require_tools(wanted)
+    else:
+        require_tools(wanted)
