@@ -100,8 +100,9 @@ def _delegating(args: argparse.Namespace) -> _Delegating | None:
 
 
 def _blacklist(certificate: Certificate) -> bytes:
-    """What CONFIG_SYSTEM_BLACKLIST_HASH_LIST takes, and `kbuildpy verify --revoked`."""
-    return "".join(f'"{word}",\n' for word in blacklist_words(certificate)).encode()
+    """What CONFIG_SYSTEM_BLACKLIST_HASH_LIST takes (certs/check-blacklist-hashes.awk: no comma at its end), and
+    `kbuildpy verify --revoked`."""
+    return (",\n".join(f'"{word}"' for word in blacklist_words(certificate)) + "\n").encode()
 
 
 def _delegation(key: Path, pem: Path, revocation: Path) -> list[str]:

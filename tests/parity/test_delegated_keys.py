@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -147,3 +148,12 @@ def test_wrong_calls_write_nothing(place: Path, tmp_path: Path) -> None:
         done = kbuildpy("keygen", "k.pem", *words, cwd=tmp_path)
         assert done.returncode in (1, 2) and said in done.error_text, done.error_text
         assert list(tmp_path.iterdir()) == []
+
+
+def test_a_kernel_compiles_what_revokes_a_delegate(place: Path, tmp_path: Path) -> None:
+    """(certs/blacklist_hashes.c includes the list, with `, NULL` behind it; its items are checked before.)"""
+    listed = (place / "leaf.blacklist").read_text()
+    assert all(re.fullmatch(r'\s*"(?:tbs|bin):(?:[0-9a-f]{2}){1,64}"\s*', item) for item in listed.split(","))
+    source = tmp_path / "list.c"
+    source.write_text(f"const char *const list[] = {{\n{listed}, (void *)0\n}};\n")
+    run(["gcc", "-fsyntax-only", source])
