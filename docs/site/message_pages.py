@@ -293,6 +293,7 @@ each: why, what to do, errno, line of the kernel's log, how to provoke it, funct
 from the code of the loader check when this page is built.
 
 To find yours, paste the line that `dmesg` shows into the search of this site, as it is, with its names and numbers.
+Where several entries have the same line, `kbuildpy check FILE.ko -k RELEASE` says which of them it is, and why.
 
 {_HOW_TO_READ}
 

@@ -45,7 +45,10 @@ def checked_certificate(contents: bytes, name: str) -> Certificate:
             hint="name a certificate with a key of RSA, ECDSA or ML-DSA",
         ) from None
     except unreadable_certificate():
-        raise KbuildError(f"{name}: not an X.509 certificate", hint="name a certificate in PEM or DER") from None
+        hint = "name a certificate in PEM or DER"
+        if b" PRIVATE KEY-----" in contents:
+            hint = "it is a private key alone: name its certificate, too (--cert; for --delegate-of, --delegate-cert)"
+        raise KbuildError(f"{name}: not an X.509 certificate", hint=hint) from None
 
 
 def further_certificates(contents: bytes, name: str) -> tuple[Certificate, ...]:

@@ -315,6 +315,11 @@ def test_an_expired_certificate_is_warned_of_and_signs(tree: KernelTree, tmp_pat
         (["m.ko", "--key", "none.pem"], 2, "none.pem: No such file or directory\n  kbuildpy keygen none.pem "),
         (["m.ko", "--key", "KEY", "--cert", "none.crt"], 2, "none.crt: No such file or directory\n  kbuildpy keygen "),
         (["m.ko", "--key", "m.ko"], 1, "m.ko: no"),
+        (
+            ["m.ko", "--key", "KEY", "--cert", "alone"],
+            1,
+            "alone: not an X.509 certificate\n  it is a private ",
+        ),
         (["m.ko", "--key", "KEY", "--hash", "md5"], 2, "md5: no such hash"),
         (["empty", "--key", "KEY"], 2, "no modules (.ko) in empty"),
         (["m.ko", "-s", "m.ko"], 1, "not a CMS message"),
@@ -325,6 +330,7 @@ def test_an_expired_certificate_is_warned_of_and_signs(tree: KernelTree, tmp_pat
 def test_wrong_calls(words: list[str], status: int, said: str, pairs: dict[str, Path], tmp_path: Path) -> None:
     (tmp_path / "m.ko").write_bytes(CONTENTS + b"\n")
     (tmp_path / "empty").mkdir()
+    (tmp_path / "alone").write_text("-----BEGIN PRIVATE KEY-----\nMA==\n-----END PRIVATE KEY-----\n")
     given = [str(pairs["rsa2048"]) if word == "KEY" else word for word in words]
     argv = [sys.executable, "-m", "kbuildpy", "sign", *given]
     done = subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True, check=False)
