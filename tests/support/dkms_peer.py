@@ -96,7 +96,7 @@ def dkms(*words: str | Path, home: Path, key: tuple[Path, Path] | None = None) -
     if key is not None:
         environment |= {"mok_signing_key": str(key[0]), "mok_certificate": str(key[1])}
     argv = ["setsid", "-w", "bash", dkms_script(), *words, *trees]
-    return run(argv, env=environment, check=False, timeout=900)
+    return run(argv, env=environment, check=False, timeout=3600)
 
 
 def ours(*words: str | Path, home: Path, pin: str | None = None) -> Completed:
