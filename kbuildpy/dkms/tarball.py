@@ -8,7 +8,6 @@ no file is written through one, and it has at most so many members and bytes.
 
 from __future__ import annotations
 
-import functools
 import io
 import lzma
 import shutil
@@ -18,6 +17,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path, PurePosixPath
 
 from kbuildpy.dkms.places import DkmsPlaces, check_kernel
@@ -69,10 +69,10 @@ class _BoundedHeader(tarfile.TarInfo):
         raise _HeaderError(f"{printable(following.name)} is a sparse file")
 
 
-@functools.cache
+@cache
 def check_headers_are_bounded() -> None:
-    """Whether tarfile asks `_BoundedHeader` about each header: another Python may not, and would then read what an
-    archive tells it to. Raises `KbuildError`."""
+    """Check that tarfile asks `_BoundedHeader` about each header: another Python may not, and would then read as much
+    as an archive says. Raises `KbuildError`."""
     long = tarfile.TarInfo("long")
     long.type, long.size = tarfile.GNUTYPE_LONGNAME, _HEADER + 1
     with suppress(tarfile.ReadError):
@@ -128,10 +128,7 @@ def make_archive(
                 shutil.copyfile(conf or source / "dkms.conf", stage / _BINARIES / "dkms.conf")
             else:
                 shutil.copytree(
-                    source.resolve(),
-                    stage / _SOURCES,
-                    symlinks=True,
-                    ignore=functools.partial(_hidden, source.resolve()),
+                    source.resolve(), stage / _SOURCES, symlinks=True, ignore=partial(_hidden, source.resolve())
                 )
             target.parent.mkdir(parents=True, exist_ok=True)
         except (OSError, shutil.Error) as error:

@@ -35,8 +35,7 @@ def link_module(
     """Make `out`/`below`.ko by `steps`, whose commands name files in `directory`; on failure no file is left.
 
     `display` is the module's name in the line that announces BTF, "" for neither that line nor Kbuild's of a `vmlinux`
-    that is not there. `hear_objtool` is called with what
-    objtool says, `hear` with what any program does.
+    that is not there. `hear_objtool` is called with what objtool says, `hear` with what any program does.
     """
     ko = Path(f"{out}/{below}.ko")
     nominal = f"{below}.o" if in_directory else f"{directory}/{below}.o"
