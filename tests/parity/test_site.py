@@ -208,12 +208,18 @@ def test_pages_fit_the_screen_and_have_no_error_of_accessibility(
     assert found == []
 
 
+def search(tab: Page, address: str, words: str) -> list[str]:
+    """The pages that the site's search finds, the best one first."""
+    tab.looks(width=1440, height=900, dark=False)
+    tab.open(f"{address}/search.html?q={quote_plus(words)}")
+    tab.wait("document.querySelector('#search-results ul.search li a')")
+    found: list[str] = tab.evaluate("[...document.querySelectorAll('#search-results ul.search li a')].map(a => a.href)")
+    return found
+
+
 @needs_chromium
 def test_the_search_finds_a_message_of_the_loader(tab: Page, address: str) -> None:
-    tab.looks(width=1440, height=900, dark=False)
-    tab.open(f"{address}/search.html?q={MESSAGE.replace(' ', '+')}")
-    tab.wait("document.querySelector('#search-results ul.search li a')")
-    results = tab.evaluate("[...document.querySelectorAll('#search-results ul.search li a')].map(a => a.href)")
+    results = search(tab, address, MESSAGE)
     tab.open(results[0])
     assert MESSAGE in tab.evaluate("document.body.innerText")
     assert "loader-messages/machines-x86-64-relocate" in results[0]
@@ -223,10 +229,7 @@ def test_the_search_finds_a_message_of_the_loader(tab: Page, address: str) -> No
 @pytest.mark.parametrize("line", LINES)
 def test_the_search_takes_a_line_of_a_log_as_it_is(line: str, tab: Page, address: str) -> None:
     page, words = LINES[line]
-    tab.looks(width=1440, height=900, dark=False)
-    tab.open(f"{address}/search.html?q={quote_plus(line)}")
-    tab.wait("document.querySelector('#search-results ul.search li a')")
-    first = tab.evaluate("document.querySelector('#search-results ul.search li a').href")
+    first = search(tab, address, line)[0]
     assert f"loader-messages/{page}" in first
     tab.open(first)
     section = f"document.getElementById({urlsplit(first).fragment!r}).closest('section')"
@@ -235,10 +238,7 @@ def test_the_search_takes_a_line_of_a_log_as_it_is(line: str, tab: Page, address
 
 @needs_chromium
 def test_the_search_does_without_words_that_no_page_has(tab: Page, address: str) -> None:
-    tab.looks(width=1440, height=900, dark=False)
-    tab.open(f"{address}/search.html?q=xyzzymod+relocation+nonzero+cafebabe1234")
-    tab.wait("document.querySelector('#search-results ul.search li a')")
-    results = tab.evaluate("[...document.querySelectorAll('#search-results ul.search li a')].map(a => a.href)")
+    results = search(tab, address, "xyzzymod relocation nonzero cafebabe1234")
     assert any("loader-messages/machines-x86-64-relocate" in result for result in results)
 
 
