@@ -2,7 +2,7 @@
 /* The search takes a line of a kernel's log as it is, with its names and numbers.
 
    LOADER_LINES (loader_lines.js) has the lines of all messages of the loader, with words in angle brackets for what
-   varies. A query that such a line fits leads to its message. Sphinx looks for pages that have all words of a query: if
+   varies. A query that such a line fits, or that is a part of one, leads to its message. Sphinx looks for pages that have all words of a query: if
    there is none, the words that no page has are left out, then those with digits, then pages with most of the words are
    shown. */
 "use strict";
@@ -25,7 +25,8 @@
     const short = whole.replace(prefix, "");
     const shown = fixed(short).length >= least ? short : whole;
     const weight = fixed(shown).length;
-    return { pattern: patternOf(shown), whole: patternOf(whole), weight, address, title, page, isFirst };
+    const text = whole.toLowerCase();
+    return { pattern: patternOf(shown), whole: patternOf(whole), text, weight, address, title, page, isFirst };
   }).filter((item) => item.weight >= 6);
 
   const found = (query) => {
@@ -33,8 +34,9 @@
     const seen = new Set();
     // The longest line comes first; of equal ones that which is the first line of a message, and has its beginning.
     const rank = (item) => 4 * item.weight + 2 * item.isFirst + item.whole.test(text);
+    const part = text.trim().toLowerCase();
     return patterns
-      .filter((item) => item.pattern.test(text))
+      .filter((item) => item.pattern.test(text) || (part.length >= 2 * least && item.text.includes(part)))
       .sort((one, other) => rank(other) - rank(one))
       .filter((item) => !seen.has(item.address) && seen.add(item.address))
       .slice(0, 12);
