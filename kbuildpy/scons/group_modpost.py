@@ -34,7 +34,9 @@ def prepare_modpost(group: Group) -> None:
     small module is that."""
     if group.modules and not group.is_prepared:
         group.is_prepared = True
-        threading.Thread(target=_prepare, args=(group.project,), daemon=True).start()
+        # (not a daemon: Python waits for it at its end, 0.1 s at most. An import in a daemon thread at that moment
+        # crashes the process, as the lock of imports is freed)
+        threading.Thread(target=_prepare, args=(group.project,)).start()
 
 
 def _prepare(project: KernelProject) -> None:
@@ -42,7 +44,8 @@ def _prepare(project: KernelProject) -> None:
 
     project.headers.load()
     prepare_call(project)
-    if check_is_wanted(project):
+    # (after a compiler that failed, the main thread may have ended, and waits for this one)
+    if threading.main_thread().is_alive() and check_is_wanted(project):
         from kbuildpy.scons.post_build_check import prepare_check  # (slow: the loader's rules)
 
         # (the check of a module reports the error; and a build that ends meanwhile removes temporary directories)
