@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the theme's pages lack for people who use a keyboard or a screen reader."""
+"""What the theme's pages lack for people who use a keyboard or a screen reader, and for the search."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ _REPLACED = (
     # The two asides are told apart.
     (re.compile(r'<aside class="sidebar-drawer">'), '<aside class="sidebar-drawer" aria-label="Pages">'),
     (re.compile(r'<aside class="toc-drawer([^"]*)">'), r'<aside class="toc-drawer\1" aria-label="On this page">'),
+    # Sphinx marks the words of a search, and fails in the title of an icon. (The buttons have labels of their own.)
+    (re.compile(r"(<symbol[^>]*>)\s*<title>[^<]*</title>"), r"\1"),
     # The page of the search has a heading.
     (re.compile(r'(<div id="search-results"></div>)'), r"<h1>Search</h1>\n\1"),
 )

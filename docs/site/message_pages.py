@@ -17,10 +17,12 @@ from docs.site.loader_messages import REFUSED, SAID, UNDEFINED, Message, all_mes
 from docs.site.markdown import bullets, code, definition, prose
 from docs.site.message_titles import TITLES, machine_of
 from docs.site.provoke import how_to_provoke
+from docs.site.tool_lines import MEANINGS, all_words, label_of, title_of, tool_page
 from kbuildpy.kernel.errnos import errno_number
 from kbuildpy.loader.reports.stage_words import STAGE_WORDS
 
 FOLDER = "docs/reference/loader-messages"
+TOOLS = f"{FOLDER}/insmod-and-modprobe"
 KERNEL_MESSAGES = "tests/vm/referee/messages.tsv"
 _PREFIX = "kbuildpy/loader/"
 _CONVERSION = re.compile(r"%\*?(?:phN|p|[lLz]*[sdiux])")
@@ -122,7 +124,8 @@ def entries(root: Path) -> list[Entry]:
         if headings.count(heading) > 1:
             heading = f"{heading} ({machine_of(message.file) or _title(message.file)})"
         name = message.file.removeprefix(_PREFIX).removesuffix(".py").replace("/", "-").replace("_", "-")
-        slug = re.sub(r"[^a-z0-9]+", "-", f"{name}-{message.title}".lower()).strip("-")[:80]
+        # (Sphinx would remove hyphens at the ends)
+        slug = re.sub(r"[^a-z0-9]+", "-", f"{name}-{message.title}".lower())[:80].strip("-")
         labels[slug] += 1
         label = f"{slug}-{labels[slug]}" if labels[slug] > 1 else slug
         found.append(Entry(message, f"{FOLDER}/{name}", heading, label))
@@ -144,7 +147,20 @@ def message_pages(root: Path) -> dict[str, str]:
             f"{_HOW_TO_READ}\n\n"
             + "".join(_section(entry, how_to_provoke(entry.message, examples), known) for entry in own)
         )
+    pages[f"{TOOLS}.md"] = f"---\norphan: true\n---\n\n{tool_page(_by_errno(entries(root)))}"
     return {f"{FOLDER}/index.md": _index(root, listed, known), **pages}
+
+
+def _by_errno(listed: Sequence[Entry]) -> dict[str, list[tuple[str, str]]]:
+    """For each errno the headings and labels of the messages with which the loading of a module ends so."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    for entry in listed:
+        message = entry.message
+        errnos = message.errnos or (("EBADMSG",) if "signature" in message.file else ())
+        if message.kind == REFUSED and "/lifecycle/" not in message.file:
+            for errno in errnos:
+                found.setdefault(errno, []).append((entry.heading, entry.label))
+    return found
 
 
 def line_index(root: Path) -> str:
@@ -160,6 +176,11 @@ def line_index(root: Path) -> str:
         ]
         for entry in entries(root)
         for line in entry.message.logged
+    ]
+    rows += [
+        [words, f"{TOOLS}.html#{label_of(errno)}", title_of(errno), "What insmod and modprobe print", True]
+        for errno in MEANINGS
+        for words in all_words(errno)
     ]
     return f"// SPDX-License-Identifier: GPL-2.0-only\nconst LOADER_LINES = {json.dumps(rows)};\n"
 
@@ -292,7 +313,8 @@ What a kernel can answer when a module is loaded, and what `kbuildpy check` says
 each: why, what to do, errno, line of the kernel's log, how to provoke it, function of the kernel. All of it is taken
 from the code of the loader check when this page is built.
 
-To find yours, paste the line that `dmesg` shows into the search of this site, as it is, with its names and numbers.
+To find yours, paste the line that `dmesg` shows into the search of this site, as it is, with its names and numbers. The
+line of insmod or modprobe says less: [what they print](insmod-and-modprobe.md), by errno.
 Where several entries have the same line, `kbuildpy check FILE.ko -k RELEASE` says which of them it is, and why.
 
 {_HOW_TO_READ}

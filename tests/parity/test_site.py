@@ -4,6 +4,7 @@ and a browser shows it: small and large, dark and light, searchable, alone, with
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 import threading
@@ -52,8 +53,12 @@ LINES = {
     ),
     "failed to validate module [frob] BTF: -22": ("", "failed to validate module"),
     "frob: Symbol lost has an invalid section index 40 (max 39)": ("stages-symbols", "has an invalid section index"),
+    "insmod: ERROR: could not insert module frob.ko: Unknown symbol in module": ("insmod", "Unknown symbol in module"),
+    "modprobe: ERROR: could not insert 'frob': Exec format error": ("insmod", "Exec format error"),
+    "Key was rejected by service": ("insmod", "Key was rejected by service"),
 }
-"""Lines of logs as they are, with names and numbers: part of the page that explains each, and words of the message."""
+"""Lines of logs and tools as they are, with names and numbers: part of the page that explains each, and words of the
+message."""
 SIZES = {"small": (360, 740), "large": (1440, 900)}
 LOOKED_AT = (
     "index.html",
@@ -120,6 +125,18 @@ def test_each_link_leads_to_a_page_and_a_place_in_it(pages: dict[Path, Links]) -
             if not target.is_file() or (known and wanted and wanted not in known.anchors):
                 broken.append(f"{page.name}: {link}")
     assert len(pages) > 100
+    assert broken == []
+
+
+def test_each_line_that_the_search_takes_leads_to_a_place_in_a_page(site: Path, pages: dict[Path, Links]) -> None:
+    script = (site / "_static/loader_lines.js").read_text()
+    rows = json.loads(script[script.index("[") : script.rindex(";")])
+    broken = []
+    for _, address, *_ in rows:
+        page, _, anchor = address.partition("#")
+        if anchor not in pages[site / page].anchors:
+            broken.append(address)
+    assert len(rows) > 300
     assert broken == []
 
 
@@ -212,7 +229,8 @@ def search(tab: Page, address: str, words: str) -> list[str]:
     """The pages that the site's search finds, the best one first."""
     tab.looks(width=1440, height=900, dark=False)
     tab.open(f"{address}/search.html?q={quote_plus(words)}")
-    tab.wait("document.querySelector('#search-results ul.search li a')")
+    # (the results appear one after the other)
+    tab.wait("document.querySelector('#search-results .search-summary')?.innerText.includes('finished')")
     found: list[str] = tab.evaluate("[...document.querySelectorAll('#search-results ul.search li a')].map(a => a.href)")
     return found
 
@@ -240,6 +258,13 @@ def test_the_search_takes_a_line_of_a_log_as_it_is(line: str, tab: Page, address
 def test_the_search_does_without_words_that_no_page_has(tab: Page, address: str) -> None:
     results = search(tab, address, "xyzzymod relocation nonzero cafebabe1234")
     assert any("loader-messages/machines-x86-64-relocate" in result for result in results)
+
+
+@needs_chromium
+def test_a_word_of_a_search_that_an_icon_is_called_after_is_marked_in_the_page(tab: Page, address: str) -> None:
+    search(tab, address, "module mode")
+    tab.open(f"{address}/docs/tutorial.html")
+    tab.wait("document.querySelector('article .highlighted')")
 
 
 @needs_chromium

@@ -16,10 +16,11 @@ from docs.site.by_hand import BY_HAND, NEVER
 from docs.site.command_pages import command_pages, epilog_of
 from docs.site.examples import Example, example_of, fits, read_examples
 from docs.site.loader_messages import REFUSED, SAID, Message, all_messages
-from docs.site.message_pages import FOLDER, entries, kernel_messages, message_pages, unseen
+from docs.site.message_pages import FOLDER, TOOLS, entries, kernel_messages, message_pages, unseen
 from docs.site.navigation import SECTIONS
 from docs.site.provoke import how_to_provoke
 from docs.site.said_lines import SAID_LINES
+from docs.site.tool_lines import MEANINGS as ERRNOS
 from docs.site.variables import MEANINGS
 from kbuildpy import cli
 from kbuildpy.scons import BUILDERS
@@ -222,3 +223,14 @@ def test_every_document_is_in_the_navigation() -> None:
     assert [
         name for name in named - written if "/reference/" not in name and not Path(ROOT, f"{name}.md").exists()
     ] == []
+
+
+def test_every_errno_of_a_refusal_has_the_words_of_insmod_and_a_meaning() -> None:
+    page = pages()[f"{TOOLS}.md"]
+    refused = {errno for message in messages() if message.kind == REFUSED for errno in message.errnos}
+    assert refused - set(ERRNOS) == {"ENOSYS", "EWOULDBLOCK"}, "those are of rmmod"
+    unlisted = [errno for errno in ERRNOS if f"({errno})\n" not in page]
+    assert unlisted == []
+    # (a module's own init function says this; the loader does not)
+    linkless = [part.partition("\n")[0] for part in page.split("\n## ")[1:] if "](#" not in part]
+    assert linkless == ["`No such device` (ENODEV)"]

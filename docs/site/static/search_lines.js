@@ -2,9 +2,9 @@
 /* The search takes a line of a kernel's log as it is, with its names and numbers.
 
    LOADER_LINES (loader_lines.js) has the lines of all messages of the loader, with words in angle brackets for what
-   varies. A query that such a line fits, or that is a part of one, leads to its message. Sphinx looks for pages that have all words of a query: if
-   there is none, the words that no page has are left out, then those with digits, then pages with most of the words are
-   shown. */
+   varies; and the words of insmod and modprobe. A query that such a line fits, or that is a part of one, leads to its
+   message. Sphinx looks for pages that have all words of a query: if there is none, the words that no page has are left
+   out, then those with digits, then pages with most of the words are shown. */
 "use strict";
 
 (() => {
