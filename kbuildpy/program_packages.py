@@ -9,11 +9,13 @@ the sources of their packages (spec files, PKGBUILD, APKBUILD). Ubuntu has Debia
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+import shutil
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from kbuildpy.distribution import ALPINE, ARCH, DEBIAN, FEDORA, OPENSUSE, SYSTEMS, UBUNTU, System, this_system
+from kbuildpy.errors import KbuildError
 
 _PACKAGE_OF_PROGRAM = {
     "make": "make",
@@ -152,6 +154,18 @@ _GCOV = re.compile(r"(?:(?P<triplet>\w+-linux-gnu\w*)-)?gcov(?P<version>(?:-\d+)
 _ALSO = {"rustc": " (Debian 12 has newer ones as rustc-web)"}
 # Programs that Debian has no package of, and where they come from.
 _NOT_PACKAGED = {"smatch": "Debian has no package of it: build https://github.com/error27/smatch with make"}
+
+
+def require_installed(names: Iterable[str], environ: Mapping[str, str] | None = None) -> None:
+    """Raise `KbuildError` for those of the programs `names` that are not installed (in the PATH of `environ`; default:
+    ours): all at once, with the command that installs them."""
+    path = environ.get("PATH") if environ is not None else None
+    missing = [name for name in dict.fromkeys(names) if shutil.which(name, path=path) is None]
+    if missing:
+        raise KbuildError(
+            f"{' and '.join(missing)}: program{'s' * (len(missing) > 1)} not found",
+            hint=install_command(map(package_of, missing)),
+        )
 
 
 def install_hint(program: str, *, system: System | None = None) -> str:

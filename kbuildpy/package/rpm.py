@@ -14,6 +14,7 @@ from kbuildpy.package.format import BuildPlace, BuiltFiles, PackageFormat, below
 from kbuildpy.package.module_package import ModulePackage
 from kbuildpy.package.payload_tree import read_tree, write_tree
 from kbuildpy.package.rpm_spec import provides, requires, spec
+from kbuildpy.program_packages import require_installed
 from kbuildpy.run import run
 
 _SETTINGS = {
@@ -61,6 +62,7 @@ def _name(package: ModulePackage) -> str:
 
 
 def _build(package: ModulePackage, place: BuildPlace, is_kernels: IsKernels, *, weak: bool) -> BuiltFiles:
+    require_installed(("rpmbuild", "rpm2cpio", "cpio"), place.environ)
     files = package.files(_ROOT)
     payload, top = place.scratch / "payload", place.scratch / "rpmbuild"
     write_tree(payload, files, package.date)

@@ -22,6 +22,7 @@ from kbuildpy.package.modprobe_config import modprobe_config
 from kbuildpy.package.module_package import ModulePackage, PackageFile
 from kbuildpy.package.payload_tree import read_tree, write_tree
 from kbuildpy.printable import printable
+from kbuildpy.program_packages import require_installed
 from kbuildpy.run import run
 
 FILE_SYSTEMS = ("squashfs", "erofs")
@@ -85,6 +86,7 @@ def extension_release(package: ModulePackage, wish: SysextWish) -> str:
 
 
 def _build(package: ModulePackage, place: BuildPlace, wish: SysextWish) -> BuiltFiles:
+    require_installed(_programs(wish), place.environ)
     name = extension_of(package)
     files = [
         *package.files(_ROOT),
@@ -98,6 +100,11 @@ def _build(package: ModulePackage, place: BuildPlace, wish: SysextWish) -> Built
     else:
         _squashfs(root, image, package, place)
     return BuiltFiles(image, _verity(image, package, place, wish) if wish.verity or wish.key else ())
+
+
+def _programs(wish: SysextWish) -> list[str]:
+    names = ["mkfs.erofs", "fsck.erofs"] if wish.file_system == "erofs" else ["mksquashfs", "unsquashfs"]
+    return names + ["veritysetup"] * bool(wish.verity or wish.key) + ["openssl"] * bool(wish.key)
 
 
 def _squashfs(root: Path, image: Path, package: ModulePackage, place: BuildPlace) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import fcntl
 import os
 import re
-import shutil
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -18,8 +17,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TypeVar
 
-from kbuildpy.errors import CommandError, KbuildError
-from kbuildpy.program_packages import install_command, package_of
+from kbuildpy.errors import CommandError
+from kbuildpy.program_packages import require_installed
 from kbuildpy.run import run
 from kbuildpy.run_live import run_live
 from kbuildpy.vm.direct import direct_kernel, unpacked_kernel
@@ -61,13 +60,7 @@ def require_programs(machines: Iterable[Machine] | None = None) -> None:
     """Raise `KbuildError` for what boots of `machines` miss (default: this one), QEMU or the guest's programs: all at
     once, and before something long is done for a boot."""
     wanted = [machine for machine in MACHINES if machine.native] if machines is None else machines
-    names = dict.fromkeys(name for machine in wanted for name in (*_GUESTS[machine.native], machine.qemu))
-    missing = [name for name in names if shutil.which(name) is None]
-    if missing:
-        raise KbuildError(
-            f"{' and '.join(missing)}: program{'s' * (len(missing) > 1)} not found",
-            hint=install_command(map(package_of, missing)),
-        )
+    require_installed(name for machine in wanted for name in (*_GUESTS[machine.native], machine.qemu))
 
 
 def boot(

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from kbuildpy import program_packages
+from kbuildpy.distribution import DEBIAN
 from kbuildpy.errors import CommandError, KbuildError, UsageError
 from kbuildpy.info.fields import Field
 from kbuildpy.info.report import ModuleInfo, Needs
@@ -27,6 +29,7 @@ from kbuildpy.package.modprobe_config import modprobe_config
 from kbuildpy.package.module_package import ModulePackage, PackagedModule, PackageFile
 from kbuildpy.package.oci import tag_of
 from kbuildpy.package.package_names import maintainer, package_date, package_name, package_version, text_line
+from kbuildpy.package.rpm import rpm
 from kbuildpy.package.rpm_spec import provides, requires, spec
 from kbuildpy.package.sysext import SysextWish, extension_release, sysext
 from kbuildpy.package.tar_stream import files_of, tar_of
@@ -308,3 +311,27 @@ def test_sources_are_packed_without_what_builds_leave_and_no_link_leads_out(tmp_
     with pytest.raises(UsageError, match="leads out"):
         read_sources(place, {})
     assert os.path.lexists(place / "link.c")
+
+
+@pytest.mark.parametrize(
+    ("format", "missing", "packages"),
+    [
+        (rpm(lambda name: False), ["rpmbuild", "rpm2cpio", "cpio"], ["rpm", "cpio"]),
+        (sysext(SysextWish()), ["mksquashfs", "unsquashfs"], ["squashfs-tools"]),
+        (
+            sysext(SysextWish(file_system="erofs", key="key.pem", cert="cert.pem")),
+            ["mkfs.erofs", "fsck.erofs", "veritysetup", "openssl"],
+            ["erofs-utils", "cryptsetup-bin", "openssl"],
+        ),
+    ],
+    ids=["rpm", "squashfs", "erofs"],
+)
+def test_all_missing_programs_are_named_at_once(
+    format: PackageFormat, missing: list[str], packages: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(program_packages, "this_system", lambda: DEBIAN)
+    with pytest.raises(KbuildError) as error:
+        format.build((), BuildPlace(tmp_path, {"PATH": str(tmp_path)}))
+    assert error.value.message == f"{' and '.join(missing)}: programs not found"
+    assert error.value.hint == f"apt-get install {' '.join(packages)}"
+    assert list(tmp_path.iterdir()) == []
