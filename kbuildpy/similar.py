@@ -26,8 +26,10 @@ def most_similar(name: str, names: Iterable[str], *, cutoff: float = 0.7) -> str
 
 def similar_file(path: str | Path, suffixes: tuple[str, ...] = ("",)) -> str:
     """The same question for a file or directory that is not there, among what is beside it and has one of the
-    endings `suffixes`."""
+    endings `suffixes`; for the first folder of its path that is not there, if one is not."""
     folder, name = os.path.split(path)
+    if folder and not os.path.lexists(folder):
+        return similar_file(folder)
     try:
         return did_you_mean(name, [other for other in os.listdir(folder or ".") if other.endswith(suffixes)])  # noqa: PTH208
     except OSError:

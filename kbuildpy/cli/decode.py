@@ -20,6 +20,7 @@ from kbuildpy.kernel.chosen import Need
 from kbuildpy.kernel.module_files import MODULE_SUFFIXES, find_modules
 from kbuildpy.kernel.resolve import resolve_one
 from kbuildpy.printable import printable, printable_error
+from kbuildpy.similar import similar_file
 
 EXAMPLES = (
     "kbuildpy decode oops.log boom.ko",
@@ -96,7 +97,7 @@ def _read(log: Path | None) -> list[str]:
         contents = sys.stdin.buffer.read() if log is None else log.read_bytes()
     except OSError as error:
         if isinstance(error, FileNotFoundError):
-            raise UsageError(f"{log}: no such file or directory") from error
+            raise UsageError(f"{log}: no such file or directory", hint=similar_file(str(log))) from error
         raise KbuildError(f"{log or 'standard input'}: {error.strerror}") from error
     text = contents.decode(errors="surrogateescape")
     return [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")] if text else []

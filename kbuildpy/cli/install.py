@@ -49,6 +49,7 @@ from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.printable import printable
 from kbuildpy.signing.choose_signer import choose_signer
 from kbuildpy.signing.manifest import Manifest
+from kbuildpy.similar import similar_file
 
 # These variables choose the tree, and are not passed on to make.
 _CHOOSING = ("KDIR", "KERNELRELEASE", "INSTALL_MOD_PATH")
@@ -174,7 +175,10 @@ def _modules(tree: KernelTree, directories: list[Path], files: list[Path], out: 
     found = []
     for directory in directories:
         if not directory.is_dir():
-            raise UsageError(f"{directory}: no such directory", hint="name a directory that was built, or .ko files")
+            raise UsageError(
+                f"{directory}: no such directory",
+                hint=similar_file(directory) or "name a directory that was built, or .ko files",
+            )
         folder = output_folder((out or directory / "build").absolute(), tree)
         built = ("Kbuild", "Makefile", f"build/{folder.name}/modules.order")
         if not out and not any((directory / name).is_file() for name in built):

@@ -25,6 +25,7 @@ from kbuildpy.proof.read_proofs import FoundStatement, choose_proof, read_proofs
 from kbuildpy.proof.record import BuildRecord
 from kbuildpy.proof.reproduce import BUILDERS, Reproduction, reproduce
 from kbuildpy.proof.statement import is_unsigned_subject, record_of, subjects_of
+from kbuildpy.similar import similar_file
 
 EXAMPLES = (
     "kbuildpy reproduce build/6.1.0-56-amd64/hello.ko --manifest hello.intoto.json",
@@ -90,7 +91,7 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(f"one module at a time, not {len(paths)}", hint="kbuildpy reproduce FILE.ko --manifest PROOF")
     path = Path(paths[0])
     if not path.is_file():
-        raise UsageError(f"{path}: no such file")
+        raise UsageError(f"{path}: no such file", hint=similar_file(path))
     jobs = job_count(args) or os.cpu_count() or 1
     _, unsigned = unsigned_module(path)
     digest = hashlib.sha256(unsigned).hexdigest()

@@ -21,6 +21,7 @@ from kbuildpy.report.redact import Redactor
 from kbuildpy.report.report_file import ReportFile
 from kbuildpy.report.tree_facts import configuration, tree_facts
 from kbuildpy.report.versions import versions
+from kbuildpy.similar import similar_file
 
 _LARGEST = 64 << 20
 _SECRET_CONTENTS = (b"PRIVATE KEY-----", b"PRIVATE KEY BLOCK-----", b"openssh-key-v1")
@@ -86,7 +87,7 @@ def _redacted(name: str, text: str, redactor: Redactor) -> ReportFile:
 
 def _included(path: Path, redactor: Redactor, *, as_is: bool) -> ReportFile:
     if not path.is_file():
-        raise UsageError(f"--include {path}: no such file")
+        raise UsageError(f"--include {path}: no such file", hint=similar_file(path))
     contents = read_limited(path, _LARGEST)
     is_text = b"\0" not in contents
     if (as_is or not is_text) and any(mark in contents for mark in _SECRET_CONTENTS):
