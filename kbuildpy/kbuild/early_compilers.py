@@ -39,8 +39,9 @@ class StartedShell:
         script = f"set -e; cd {_quoted(cwd)}; unset OLDPWD; {command}"
         output = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
         try:
-            streams: list[tuple[int | str, ...]] = [(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)]
-            streams += [(os.POSIX_SPAWN_DUP2, output, number) for number in (1, 2)]
+            streams: list[tuple[int | str, ...]] = [(os.POSIX_SPAWN_DUP2, output, number) for number in (1, 2)]
+            # (last: `output` is 0 where this process has no standard input)
+            streams.append((os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0))
             # (Python ignores these two signals)
             ignored = (signal.SIGPIPE, signal.SIGXFSZ)
             argv = ["sh", "-c", script]
@@ -50,10 +51,13 @@ class StartedShell:
         self._status: int | None = None
 
     def wait(self) -> int:
-        """Its exit status, once it has ended; negative for a signal."""
+        """Its exit status, once it has ended; negative for a signal, and for one that nobody knows: the kernel keeps
+        none for a process that ignores SIGCHLD."""
         if self._status is None:
-            _, status = os.waitpid(self.pid, 0)
-            self._status = os.waitstatus_to_exitcode(status)
+            self._status = -1
+            with suppress(ChildProcessError):
+                _, status = os.waitpid(self.pid, 0)
+                self._status = os.waitstatus_to_exitcode(status)
         return self._status
 
     def stop(self) -> None:
@@ -180,13 +184,15 @@ class EarlyCompilers:
     def _start(self, edited: EditedSource, known: CompiledSources, out: Path) -> None:
         """Start the compiler for one source, if that can be done: if not, the build will say why."""
         object_file = Layout(known.directory, known.directory, str(out), known.cwd).actual(edited.target)
-        # (a build that waits for this one has begun already)
-        place = _folder(out) / f"{os.getpid()}-{len(self._started)}"
+        # (a name of its own: a build that waits for this one has begun already, and one that was killed, perhaps in a
+        # container, where each has the same number, has left its files)
+        place = _folder(out) / os.urandom(8).hex()
         layout = Layout(known.directory, known.directory, str(place), known.cwd)
         env = {**base_environment(os.environ, known.cwd), **known.exported}
         try:
             command = saved_command(cmd_path_of(Path(object_file)).read_text(errors="surrogateescape"))
-            Path(layout.actual(edited.target)).parent.mkdir(parents=True)
+            place.mkdir(parents=True)
+            Path(layout.actual(edited.target)).parent.mkdir(parents=True, exist_ok=True)
             _wait_for_a_grain(edited)
             began_ns = time.time_ns()
             # (as Kbuild runs it: the compiler, then objtool)

@@ -23,7 +23,7 @@ class RepeatedCall(NamedTuple):
     """What a call was about."""
 
     words: int
-    """A checksum of the command line and the working directory. (The words themselves may be secret.)"""
+    """A checksum of the command line, without addresses, and of the working directory."""
     directory: str
     """The module directory."""
     outs: Sequence[str]
@@ -48,7 +48,10 @@ def begin_early(words: Sequence[str]) -> None:
     call has left a note."""
     # (whatever is wrong, the build will say it)
     with suppress(OSError, ValueError):
-        checksum = zlib.crc32("\0".join([os.getcwd(), *words]).encode(errors="surrogateescape"))  # noqa: PTH109
+        # (an address may have a password, which many guesses could find in its checksum; and nothing that is compiled
+        # depends on an address)
+        plain = ["://" if "://" in word else word for word in words]
+        checksum = zlib.crc32("\0".join([os.getcwd(), *plain]).encode(errors="surrogateescape"))  # noqa: PTH109
         _words.append(checksum)
         named = [word for word in words if not word.startswith("-") and "=" not in word]
         for place in (place for word in [*named, "."] for place in (f"{word}/build", word)):
@@ -94,4 +97,5 @@ def _read(place: Path) -> RepeatedCall | None:
 
 
 def _note(place: Path) -> Path:
-    return place / ".kbuildpy" / "call.json"
+    # (not `call.json`, the name of the note of a build in its output, which may be the same folder)
+    return place / ".kbuildpy" / "repeated.json"

@@ -34,8 +34,8 @@ def prepare_modpost(group: Group) -> None:
     small module is that."""
     if group.modules and not group.is_prepared:
         group.is_prepared = True
-        # (not a daemon: Python waits for it at its end, 0.1 s at most. An import in a daemon thread at that moment
-        # crashes the process, as the lock of imports is freed)
+        # (not a daemon: Python waits for it at its end. An import in a daemon thread at that moment crashes the
+        # process, as the lock of imports is freed)
         threading.Thread(target=_prepare, args=(group.project,)).start()
 
 

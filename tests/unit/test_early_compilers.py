@@ -7,12 +7,15 @@ A shell command stands in for the compiler: it writes an object and a depfile, a
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
+from kbuildpy.kbuild.call_note import has_call
 from kbuildpy.kbuild.cmd_file import CmdFile, cmd_path_of, format_cmd_file
 from kbuildpy.kbuild.compiled_sources import read_compiled
 from kbuildpy.kbuild.early_compilers import EarlyCompilers, StartedShell
@@ -64,7 +67,7 @@ class Built:
 
     def leftovers(self) -> list[str]:
         """What is in the output besides the object, its records and the notes."""
-        known = {"a.o", ".a.o.d", ".a.o.cmd", "compiled.json", "call.json"}
+        known = {"a.o", ".a.o.d", ".a.o.cmd", "compiled.json", "repeated.json"}
         return [path.name for path in self.out.rglob("*") if path.is_file() and path.name not in known]
 
 
@@ -253,7 +256,7 @@ def test_the_same_words_about_another_output_take_nothing(called: Built, tmp_pat
 
 @pytest.mark.parametrize("text", ["", "{", "[]\n00000000", '{"words": 1}'])
 def test_a_note_that_is_none_begins_nothing(text: str, called: Built) -> None:
-    (called.out / ".kbuildpy/call.json").write_text(text)
+    (called.out / ".kbuildpy/repeated.json").write_text(text)
     begin_early(["-k", "X"])
     assert not (called.out / ".kbuildpy/early").exists()
 
@@ -270,7 +273,60 @@ def test_the_note_of_a_call_holds_no_words(called: Built) -> None:
     begin_early(["--cache", "redis://user:secret-1234@host"])
     with early_compilers(called.place, [called.out], most=1, place=called.out):
         pass
-    assert "secret-1234" not in (called.out / ".kbuildpy/call.json").read_text()
+    assert "secret-1234" not in (called.out / ".kbuildpy/repeated.json").read_text()
+
+
+def test_an_address_changes_nothing_in_the_note_of_a_call(called: Built) -> None:
+    """Else its password could be guessed, and the guess be tried, by everybody who reads the note."""
+    notes = []
+    for password in ("secret-1234", "secret-1235"):
+        begin_early(["-k", "X", "--cache", f"redis://user:{password}@host"])
+        with early_compilers(called.place, [called.out], most=1, place=called.out):
+            pass
+        notes.append((called.out / ".kbuildpy/repeated.json").read_text())
+    assert notes[0] == notes[1]
+
+
+def test_the_note_of_a_call_is_not_the_note_of_a_build(called: Built) -> None:
+    with early_compilers(called.place, [called.out], most=1, place=called.out):
+        pass
+    assert (called.out / ".kbuildpy/repeated.json").exists()
+    assert not has_call(called.out)
+
+
+def test_what_a_killed_build_has_left_is_not_taken(built: Built) -> None:
+    left = built.out / f".kbuildpy/early/{os.getpid()}-0"
+    left.mkdir(parents=True)
+    (left / "b.o").write_text("half wri")
+    with early_compilers(built.place, [built.out], most=1, place=built.place / "build") as compilers:
+        assert built.take(compilers)
+    assert not (built.out / "b.o").exists()
+    assert built.leftovers() == []
+
+
+# What is said is read although this process has no standard input, and the status although it takes none of children.
+_CLOSED = """
+import os, signal, sys
+from pathlib import Path
+from kbuildpy.kbuild.early_compilers import StartedShell
+if sys.argv[1] == "input":
+    os.close(0)
+else:
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+said = Path("said")
+shell = StartedShell("echo object; echo warning >&2", cwd=os.getcwd(), env=os.environ, said=said)
+status = shell.wait()
+shell.stop()
+os.write(1, f"{status} {said.read_text().split()}".encode())
+"""
+
+
+@pytest.mark.parametrize(("what", "status"), [("input", 0), ("children", -1)])
+def test_what_a_compiler_says_is_read_without_standard_input_or_status(what: str, status: int, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _CLOSED, what], cwd=tmp_path, capture_output=True, text=True, timeout=60
+    )
+    assert (done.stdout, done.stderr) == (f"{status} ['object', 'warning']", "")
 
 
 def test_commands_run_in_their_directory_without_traces_of_the_shells(tmp_path: Path) -> None:
