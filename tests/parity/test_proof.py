@@ -114,6 +114,17 @@ def test_refuses_to_say_what_has_changed_since(copy: ProvedModule, tmp_path: Pat
     assert "Kbuild would make it by another command now: it was made without -DMORE" in done.error_text
 
 
+def test_finds_the_build_of_a_module_that_lies_elsewhere(built: ProvedModule, tmp_path: Path) -> None:
+    shutil.copy(built.ko, tmp_path)
+    for out in (built.ko.parent, built.directory / "build"):
+        done = call("provenance", "proved.ko", "--build", out, cwd=tmp_path)
+        assert (done.returncode, done.error_text) == (0, "")
+        assert json.loads(done.text) == statement(built.manifest)
+    done = call("provenance", "proved.ko", "--build", built.directory, cwd=tmp_path)
+    assert (done.returncode, done.text) == (1, "")
+    assert f"no build of this module below {built.directory}" in done.error_text
+
+
 def test_signs_with_the_key_that_signs_modules_and_verifies(built: ProvedModule, tmp_path: Path) -> None:
     pair, other = write_pair(tmp_path, "rsa2048"), write_pair(tmp_path, "p384")
     done = call("provenance", built.ko, "--key", pair, "-o", "x.jsonl", "--builder-id", "https://ci.test", cwd=tmp_path)
