@@ -50,7 +50,7 @@ MEANINGS = {
     "KBUILD_EXTRA_SYMBOLS": "Module.symvers files of other modules, whose symbols these use.",
     "KBUILD_MODPOST_WARN": "1: build although no module exports a symbol that is used.",
     "KBUILD_MODPOST_NOFINAL": "1: stop before the final link.",
-    "KBUILD_SIGN_PIN": "The passphrase of the key that signs. It is taken out of the environment of what is run.",
+    "KBUILD_SIGN_PIN": "The passphrase of the key that signs, in the environment alone. What is run does not get it.",
     "KBUILD_BUILD_TIMESTAMP": "The time for the build. Under make, it has one thread make the type information.",
     "BTF_THREADS": "1: run pahole with as many threads as make does without a time stamp.",
     "FAST": "1: compile behind precompiled headers. Quicker, and other bytes: for development.",

@@ -111,13 +111,12 @@ def _with_packages(item: LookedFor, system: System | None) -> str:
 
 def _print_advice(found: Sequence[Diagnosis], system: System | None, *, in_full: bool) -> None:
     """The commands that install what is missing; with `in_full`, the packages of what is only for some calls stand
-    there already."""
+    there already, but not what comes from elsewhere."""
     missing = [item for each in found for item in each.missing]
     others = [item for each in found for items in each.lacking_parts.values() for item in items]
-    for what, items in (
-        ("To make all of these commands ready", missing),
-        ("For everything else", () if in_full else others),
-    ):
+    if in_full:
+        others = [item for item in others if not package_names(item, system or SYSTEMS["debian"])]
+    for what, items in (("To make all of these commands ready", missing), ("For everything else", others)):
         commands = install_commands(items, system)
         nowhere = unpackaged(items, system)
         if commands or nowhere:

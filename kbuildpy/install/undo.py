@@ -19,11 +19,5 @@ def undo_sentence(installed: Sequence[Path], release: str) -> str:
     return f"kbuildpy: to remove {_what(len(installed))} again: {shlex.join(['rm', *map(str, installed)])} && {depmod}"
 
 
-def undo_call(call: Sequence[str], releases: Sequence[str], *, count: int) -> str:
-    """The same where the call `call` removes the `count` modules, of the kernels `releases`."""
-    commands = [call, *(["depmod", release] for release in releases)]
-    return f"kbuildpy: to remove {_what(count)} again: {' && '.join(map(shlex.join, commands))}"
-
-
 def _what(count: int) -> str:
     return "it" if count == 1 else "them"

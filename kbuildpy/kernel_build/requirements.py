@@ -103,9 +103,10 @@ def _require_gnu_awk(recipe: KernelRecipe) -> None:
     if not listed or not (recipe.source.path / "certs/check-blacklist-hashes.awk").is_file():
         return
     if shutil.which("awk") is None or "GNU Awk" not in run(["awk", "--version"], check=False).text:
+        found = shutil.which("gawk")
         raise KbuildError(
             "a kernel with CONFIG_SYSTEM_BLACKLIST_HASH_LIST cannot be built without gawk as awk",
-            hint=install_command(["gawk"]),
+            hint=f"update-alternatives --set awk {found}" if found else install_command(["gawk"]),
         )
 
 

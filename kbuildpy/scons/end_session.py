@@ -7,15 +7,13 @@ from pathlib import Path
 
 from SCons.Script import ARGUMENTS
 
-from kbuildpy.install.undo import undo_call
+from kbuildpy.install.undo import undo_sentence
 from kbuildpy.say import complain
 from kbuildpy.scons import interrupts
 from kbuildpy.scons.cleaning import remove_empty_folders, remove_empty_parents
 from kbuildpy.scons.session import Session
 from kbuildpy.scons.unread import warn_at_the_end
 from kbuildpy.scons.variables import KNOWN_NAMES
-
-_SECRET = ("KBUILD_SIGN_PIN",)
 
 
 def end_session(session: Session) -> None:
@@ -43,6 +41,6 @@ def end_session(session: Session) -> None:
 
 
 def _tell_undo(session: Session) -> None:
-    variables = [f"{name}={value}" for name, value in ARGUMENTS.items() if name not in _SECRET]
-    releases = dict.fromkeys(release for release, _ in session.newly_installed)
-    complain(undo_call(["scons", "-c", "install", *variables], [*releases], count=len(session.newly_installed)))
+    # (not `scons -c install`, which would also remove what earlier runs have installed)
+    for release in dict.fromkeys(release for release, _ in session.newly_installed):
+        complain(undo_sentence([path for other, path in session.newly_installed if other == release], release))

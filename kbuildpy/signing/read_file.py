@@ -16,12 +16,14 @@ _LARGEST = 1 << 24
 def read_small_file(path: Path, *, absent: str = "") -> bytes:
     """The contents of a file of at most 16 MiB, which may be a pipe (a shell's `<(...)`).
 
-    Raises `UsageError` if there is no such file, with the hint `absent` where nothing beside it has a similar name;
+    Raises `UsageError` if there is no such file, with the hint `absent`, and with a similar name of a file beside it;
     `KbuildError` for one that cannot be read.
     """
     try:
         return read_limited(path, _LARGEST)
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise UsageError(f"{path}: {error.strerror}", hint=similar_file(path) or absent) from error
+        raise UsageError(
+            f"{path}: {error.strerror}", hint="\n".join(filter(None, (similar_file(path), absent)))
+        ) from error
     except OSError as error:
         raise KbuildError(f"{path}: {error.strerror}") from error

@@ -109,13 +109,15 @@ def test_what_is_said_to_undo_an_installation_undoes_it(how: str, built: Path, t
     (folder / tree.release / "kernel").mkdir(parents=True)
     command = [sys.executable, "-m", "kbuildpy", "install", str(built), "-k", str(tree.objects)]
     if how == "scons":
-        sources = {"drv/Kbuild": "obj-m := drv.o\n", "drv/drv.c": module()}
+        sources = {"drv/Kbuild": "obj-m := drv.o\n", "drv/drv.c": module(), "drv/more.c": module()}
         files = sources | {"SConstruct": f"{HEAD}env.InstallModules(None, env.Kbuild('drv'))\n"}
         project = SConsProject(tmp_path / "project", tree.objects, files)
         command = ["scons", "-Q", "install", f"KDIR={tree.objects}"]
-    # (what is said ends up in a file, and is then done)
+    # (what an earlier run has installed stays; what is said ends up in a file, and is then done)
+    earlier = '"$@" >earlier 2>&1 && echo "obj-m += more.o" >>drv/Kbuild && ' if how == "scons" else ""
     script = (
-        f'mount --bind {folder} "$(readlink -f /lib/modules)" && "$@" 2>&1 | tee said && find {folder} -name "*.ko" '
+        f'mount --bind {folder} "$(readlink -f /lib/modules)" && {earlier} "$@" 2>&1 | tee said && '
+        f'find {folder} -name "*.ko" '
         ">before && sed -n 's/^kbuildpy: to remove .* again: //p' said >undo && sh -e undo"
     )
     done = subprocess.run(
@@ -130,10 +132,11 @@ def test_what_is_said_to_undo_an_installation_undoes_it(how: str, built: Path, t
         pytest.skip(f"no mount namespace here: {done.stderr.strip()}")
     assert done.returncode == 0, done.stdout + done.stderr
     place = project.place if how == "scons" else tmp_path
-    assert len((place / "before").read_text().splitlines()) == 1
+    before = {Path(line).name for line in (place / "before").read_text().splitlines()}
+    assert before == ({"drv.ko", "more.ko"} if how == "scons" else {next(built.rglob("*.ko")).name})
     assert len((place / "undo").read_text().splitlines()) == 1, (place / "said").read_text()
-    assert list(folder.rglob("*.ko")) == []
-    assert ".ko" not in (folder / tree.release / "modules.dep").read_text()
+    assert [path.name for path in folder.rglob("*.ko")] == (["drv.ko"] if how == "scons" else [])
+    assert (folder / tree.release / "modules.dep").read_text() == ("extra/drv.ko:\n" if how == "scons" else "")
 
 
 def test_the_kernels_own_map_is_used_where_it_is_one(tmp_path: Path) -> None:

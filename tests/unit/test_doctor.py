@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ast
+import importlib.util
 import json
 import re
 import resource
@@ -217,8 +218,19 @@ def test_a_command_that_is_named_has_what_it_lacks_first_with_the_packages(tmp_p
     assert state.startswith("run ") and len(there) == 2 and lines[max(there)].endswith("/gdb (for --gdb)")
     assert 0 < max(lacking) < min(there)
     assert "not for --coverage: gcov (gcc)" in lines
-    assert "For everything else" not in done.text
+    assert "dnf" not in done.text.partition("For everything else")[2]
     assert "For everything else" in call("doctor", "--system", "fedora", cwd=tmp_path, **environment).text
+
+
+def test_a_command_that_is_named_has_what_is_in_no_package_too(tmp_path: Path) -> None:
+    environment = bare_machine(tmp_path)
+    # (a Python without the optional packages)
+    said = call("doctor", "cache", "lint", "--system", "arch", cwd=tmp_path, PYTHONNOUSERSITE="1", **environment).text
+    _, _, advice = said.partition("For everything else:\n")
+    assert "  no package is known for: " in advice and "smatch" in advice
+    missing = [name for name in ("fsspec", "s3fs") if importlib.util.find_spec(name) is None]
+    assert all(f"{name}>=" in advice for name in missing)
+    assert "pacman" not in advice
 
 
 def test_tests_in_c_need_a_library_that_static_programs_are_linked_with(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,7 @@ from kbuildpy.kernel_build.sources import (
     sources_root,
 )
 from kbuildpy.kernel_build.wanted import Wanted, recipe_of
+from kbuildpy.program_packages import install_hint
 from tests.support.fake_trees import fake_tree
 
 PC = "CONFIG_X86=y\nCONFIG_64BIT=y\n"
@@ -386,7 +388,14 @@ def test_a_list_of_revoked_digests_takes_gnu_awk(
         (tmp_path / "linux/certs").mkdir(parents=True, exist_ok=True)
         (tmp_path / "linux/certs/check-blacklist-hashes.awk").touch()
     if refused:
-        with pytest.raises(KbuildError, match="without gawk as awk"):
+        gawk = shutil.which("gawk")
+        with pytest.raises(KbuildError, match="without gawk as awk") as error:
             require_tools(wanted)
+        assert error.value.hint == (f"update-alternatives --set awk {gawk}" if gawk else install_hint("gawk"))
+        (programs / "gawk").write_text("")
+        (programs / "gawk").chmod(0o755)
+        with pytest.raises(KbuildError) as error:
+            require_tools(wanted)
+        assert error.value.hint == f"update-alternatives --set awk {programs}/gawk"
     else:
         require_tools(wanted)

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from SCons.Environment import Environment
 
+from kbuildpy.errors import UsageError
 from kbuildpy.scons import generate
 from kbuildpy.scons.flags import Flags, flags_of
-from kbuildpy.scons.variables import environment_variables, has_flags
+from kbuildpy.scons.variables import environment_variables, has_flags, make_variables
 
 
 def late(*tools: Any, **variables: Any) -> Any:
@@ -48,3 +49,13 @@ def test_what_scons_tools_choose_is_no_wish(tools: list[Any]) -> None:
 )
 def test_what_the_user_sets_is_one(env: Any, wish: dict[str, Any]) -> None:
     assert environment_variables(env) == environment_variables(env.Clone()) == wish
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_passphrase_is_refused_where_others_can_read_it(place: int) -> None:
+    given: list[dict[str, str]] = [{"V": "1"}, {"V": "1"}]
+    assert make_variables(*given) == {"V": "1"}
+    given[place]["KBUILD_SIGN_PIN"] = "secret-1234"
+    with pytest.raises(UsageError, match="KBUILD_SIGN_PIN= on a command line") as error:
+        make_variables(*given)
+    assert "secret-1234" not in f"{error.value} {error.value.hint}"

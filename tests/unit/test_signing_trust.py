@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from kbuildpy.errors import KbuildError
+from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.signing import asn1, cms
 from kbuildpy.signing.batch import save_detached, sign_files
 from kbuildpy.signing.certificates import Certificate, parse_certificate
@@ -447,3 +447,10 @@ def test_a_file_that_is_too_large_is_read_by_nobody(tmp_path: Path) -> None:
         file.write(b"x")
     with pytest.raises(KbuildError, match=f"^{large}: File too large"):
         read_small_file(large)
+
+
+def test_a_file_that_is_not_there_has_both_hints(tmp_path: Path) -> None:
+    (tmp_path / "signing_key.crt").touch()
+    with pytest.raises(UsageError) as error:
+        read_small_file(tmp_path / "signing_key.pem", absent="kbuildpy keygen makes one")
+    assert error.value.hint == "did you mean signing_key.crt?\nkbuildpy keygen makes one"
