@@ -331,7 +331,7 @@ def test_all_missing_programs_are_named_at_once(
 ) -> None:
     monkeypatch.setattr(program_packages, "this_system", lambda: DEBIAN)
     with pytest.raises(KbuildError) as error:
-        format.build((), BuildPlace(tmp_path, {"PATH": str(tmp_path)}))
+        format.build(of(packaged("a")), BuildPlace(tmp_path, {"PATH": str(tmp_path)}))
     assert error.value.message == f"{' and '.join(missing)}: programs not found"
     assert error.value.hint == f"apt-get install {' '.join(packages)}"
     assert list(tmp_path.iterdir()) == []
