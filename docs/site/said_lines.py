@@ -286,6 +286,6 @@ PARTS = {
     " expected:": "ftrace bug",
     "Initializing ftrace call sites": "ftrace bug",
     "ftrace_bug+": "ftrace bug",
-    "ftrace_verify_code": "ftrace bug",
+    "arch/x86/kernel/ftrace.c": "ftrace bug",
 }
 """Part of a line that only follows another one -> the part of that line, whose entry has both."""

@@ -53,7 +53,7 @@ EXCUSES = {
 BUG = r"-+\[ ftrace bug \]-+"
 FTRACE = (
     BUG,
-    r"WARNING: .* ftrace_verify_code\+",
+    r"WARNING: .*arch/x86/kernel/ftrace\.c:",
     r"WARNING: .* ftrace_bug\+",
     r"ftrace (failed to modify|faulted)",
     r"\[<.*>\] ",
