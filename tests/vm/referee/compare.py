@@ -259,8 +259,8 @@ def _same(ours: str, theirs: str) -> bool:
 
 def _pattern(part: str) -> str:
     """Of a placeholder, or of what is between them."""
-    if part in ("<dest>", "<command>"):
-        # (where damaged code jumps to, there may be a function of the kernel's)
+    if part in ("<dest>", "<command>", "<function>"):
+        # (names: where damaged code jumps to, there may be a function of the kernel's)
         return r"\S+"
     # (a kernel without random numbers yet does not tell where something is, lib/vsprintf.c: ptr_to_id)
     return r"([0-9a-fA-Fx/: ]+|\(____ptrval____\))" if _PLACEHOLDER.fullmatch(part) else re.escape(part)
