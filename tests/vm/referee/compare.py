@@ -68,6 +68,7 @@ ONCE = (
     r"Kernel module BTF mismatch detected",
     r"WARNING: .* __layout_sections\+",
     r"WARNING: .* unwind_module_init\+",
+    r"\S+: no extended symbol version for ",
     *FTRACE,
 )
 """Lines that a kernel says once, of whichever module is the first."""
