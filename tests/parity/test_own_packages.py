@@ -168,7 +168,8 @@ cat /tmp/out/summary; exit ${status:-0}
 REMOVE = """set -e
 listed() { find / -xdev \\( -path /proc -o -path /tmp -o -path /mnt -o -path /var/cache -o -path /var/lib/apt -o \
     -path /var/log -o -path /var/lib/dpkg -o -path /dev -o -path /sys \\) -prune -o -print | sort; }
-apt install $(dpkg-deb -f /mnt/built/*.deb Depends | sed 's/([^)]*)//g; s/:any//g; s/,//g')
+apt install $(dpkg-deb -f /mnt/built/*.deb Depends |
+    sed 's/([^)]*)//g; s/[^,]*|//g; s/:any//g; s/,//g')
 listed >/tmp/before
 apt install /mnt/built/*.deb
 kbuildpy --version >/dev/null; kbuildpy new --list >/dev/null; scons --version >/dev/null
