@@ -36,9 +36,11 @@ Where it builds fewer, as for the newest kernels, a directory of the kernel's ow
 OF_THE_KERNEL = {
     "lib/lz4": ("CONFIG_LZ4_COMPRESS=m", "CONFIG_LZ4HC_COMPRESS=m", "CONFIG_LZ4_DECOMPRESS=m"),
     "fs/minix": ("CONFIG_MINIX_FS=m",),
+    "lib/reed_solomon": ("CONFIG_REED_SOLOMON=m",),
+    "lib/lzo": ("CONFIG_LZO_COMPRESS=m", "CONFIG_LZO_DECOMPRESS=m"),
 }
-"""Directories of the kernel's own sources, and what make is told to build modules there. (modpost refuses the first
-where the kernel exports its symbols itself.)"""
+"""Directories of the kernel's own sources, and what make is told to build modules there. (modpost refuses those
+whose symbols the kernel exports itself.)"""
 WANTED = 3
 NAMED = AT_RANDOM = 100
 """How many damaged modules a kernel has to be asked of, at least, of each kind."""
