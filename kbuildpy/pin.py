@@ -12,18 +12,19 @@ import resource
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-_NAME = "KBUILD_SIGN_PIN"
+PIN_VARIABLE = "KBUILD_SIGN_PIN"
+"""The variable of the environment that has it."""
 _taken: list[str] = []
 
 
 def signing_pin() -> str | None:
     """What KBUILD_SIGN_PIN holds, or held before `take_pin`; None if it is not set."""
-    return _taken[-1] if _taken else os.environ.get(_NAME)
+    return _taken[-1] if _taken else os.environ.get(PIN_VARIABLE)
 
 
 def take_pin() -> None:
     """Remove the passphrase from the environment, so that programs that are started later do not get it."""
-    given = os.environ.pop(_NAME, None)
+    given = os.environ.pop(PIN_VARIABLE, None)
     if given is not None:
         keep_out_of_core_dumps()
         _taken.append(given)
@@ -39,7 +40,7 @@ def environment_to_sign() -> dict[str, str] | None:
     """The environment for a process of kbuildpy that signs: with the passphrase. None, for this process' own, if there
     is no passphrase."""
     pin = signing_pin()
-    return None if pin is None else {**os.environ, _NAME: pin}
+    return None if pin is None else {**os.environ, PIN_VARIABLE: pin}
 
 
 @contextmanager
@@ -55,14 +56,14 @@ def pin_withheld() -> Iterator[None]:
 @contextmanager
 def pin_taken() -> Iterator[None]:
     """`take_pin` as a context manager, which restores the environment at its end."""
-    given, before = os.environ.get(_NAME), list(_taken)
+    given, before = os.environ.get(PIN_VARIABLE), list(_taken)
     take_pin()
     try:
         yield
     finally:
         _taken[:] = before
         if given is not None:
-            os.environ[_NAME] = given
+            os.environ[PIN_VARIABLE] = given
 
 
 def keep_out_of_core_dumps() -> None:

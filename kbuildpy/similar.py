@@ -7,6 +7,8 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from kbuildpy.errors import UsageError
+
 
 def did_you_mean(name: str, names: Iterable[str], *, cutoff: float = 0.7) -> str:
     """A question with the result of `most_similar`; empty when there is none."""
@@ -22,6 +24,11 @@ def most_similar(name: str, names: Iterable[str], *, cutoff: float = 0.7) -> str
     by_letters = {other.lower(): other for other in names if other != name}
     found = difflib.get_close_matches(name.lower(), by_letters, n=1, cutoff=cutoff)
     return by_letters[found[0]] if found else ""
+
+
+def no_such_path(path: str | Path) -> UsageError:
+    """The error for a file or directory that is not there."""
+    return UsageError(f"{path}: no such file or directory", hint=similar_file(path))
 
 
 def similar_file(path: str | Path, suffixes: tuple[str, ...] = ("",)) -> str:

@@ -137,7 +137,8 @@ def message_pages(root: Path) -> dict[str, str]:
     examples, known = read_examples(root), kernel_messages(root)
     pages: dict[str, str] = {}
     listed: dict[str, list[Entry]] = {}
-    for entry in entries(root):
+    found = entries(root)
+    for entry in found:
         listed.setdefault(entry.page, []).append(entry)
     for page, own in listed.items():
         file = own[0].message.file
@@ -147,7 +148,7 @@ def message_pages(root: Path) -> dict[str, str]:
             f"{_HOW_TO_READ}\n\n"
             + "".join(_section(entry, how_to_provoke(entry.message, examples), known) for entry in own)
         )
-    pages[f"{TOOLS}.md"] = f"---\norphan: true\n---\n\n{tool_page(_by_errno(entries(root)))}"
+    pages[f"{TOOLS}.md"] = f"---\norphan: true\n---\n\n{tool_page(_by_errno(found))}"
     return {f"{FOLDER}/index.md": _index(root, listed, known), **pages}
 
 

@@ -15,12 +15,12 @@ from kbuildpy.debug.decode import Decoded, NotDecoded, decode_log, find_among
 from kbuildpy.debug.decoded_text import decoded_lines
 from kbuildpy.debug.find_modules import Finder
 from kbuildpy.debug.subjects import Subject, read_subject, read_vmlinux
-from kbuildpy.errors import KbuildError, UsageError
+from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.chosen import Need
 from kbuildpy.kernel.module_files import MODULE_SUFFIXES, find_modules
 from kbuildpy.kernel.resolve import resolve_one
 from kbuildpy.printable import printable, printable_error
-from kbuildpy.similar import similar_file
+from kbuildpy.similar import no_such_path
 
 EXAMPLES = (
     "kbuildpy decode oops.log boom.ko",
@@ -97,7 +97,7 @@ def _read(log: Path | None) -> list[str]:
         contents = sys.stdin.buffer.read() if log is None else log.read_bytes()
     except OSError as error:
         if isinstance(error, FileNotFoundError):
-            raise UsageError(f"{log}: no such file or directory", hint=similar_file(str(log))) from error
+            raise no_such_path(str(log)) from error
         raise KbuildError(f"{log or 'standard input'}: {error.strerror}") from error
     text = contents.decode(errors="surrogateescape")
     return [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")] if text else []

@@ -33,7 +33,7 @@ from kbuildpy.lint.source_checker import SourceChecker, program_words
 from kbuildpy.lint.subjects import ASKED_WITH, LintSubject, lint_subjects
 from kbuildpy.printable import printable
 from kbuildpy.say import complain
-from kbuildpy.similar import did_you_mean, similar_file
+from kbuildpy.similar import did_you_mean, no_such_path
 
 EXAMPLES = (
     "kbuildpy lint DIR",
@@ -146,7 +146,7 @@ def _read_call(args: argparse.Namespace) -> LintCall:
         raise UsageError(f"{args.sarif.parent}: no such directory", hint="--sarif FILE names the file")
     for path in (*args.cocci, *([args.scripts] if args.scripts else [])):
         if not path.exists():
-            raise UsageError(f"{path}: no such file or directory", hint=similar_file(path))
+            raise no_such_path(path)
     directory, objects = _directory_and_objects(paths)
     settings = LintSettings(
         read_wishes(args.checkers),

@@ -36,7 +36,7 @@ from kbuildpy.kernel.chosen import Need
 from kbuildpy.kernel.resolve import resolve
 from kbuildpy.printable import printable
 from kbuildpy.signing.key_name import is_pkcs11_uri
-from kbuildpy.similar import similar_file
+from kbuildpy.similar import no_such_path
 
 EXAMPLES = (
     "kbuildpy matrix DIR -k all",
@@ -121,7 +121,7 @@ def run(args: argparse.Namespace) -> int:
     inputs = [named_path(word) for word in paths]
     for path in inputs:
         if not path.exists():
-            raise UsageError(f"{path}: no such file or directory", hint=similar_file(path))
+            raise no_such_path(path)
     steps = steps_of(args.do) if args.do is not None else _usual_steps(any(map(is_source, inputs)))
     needs = Need.TREE if "build" in steps else Need.IMAGE if "run" in steps else Need.EITHER
     kernels = resolve(args.kernels, needs, variables=variables, environ=os.environ)

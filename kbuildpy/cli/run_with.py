@@ -18,7 +18,7 @@ from kbuildpy.kernel_build.wanted import Wanted
 from kbuildpy.own_command import own_command
 from kbuildpy.run import run
 from kbuildpy.say import complain
-from kbuildpy.similar import similar_file
+from kbuildpy.similar import no_such_path
 from kbuildpy.vm.qemu import require_programs
 
 
@@ -116,7 +116,7 @@ def _directory_of(file: Path) -> Path:
             raise UsageError(f"{file}: no Kbuild file here, so that its modules cannot be built for a kernel of --with")
         return file
     if not file.is_file():
-        raise UsageError(f"{file}: no such file or directory", hint=similar_file(file))
+        raise no_such_path(file)
     parent = file.absolute().parent
     candidates = [parent, *([parent.parents[1]] if parent.parent.name == "build" else [])]
     for directory in candidates:

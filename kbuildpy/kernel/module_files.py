@@ -13,7 +13,7 @@ from pathlib import Path
 
 from kbuildpy.compression import compression_of, decompress
 from kbuildpy.errors import CommandError, KbuildError, UsageError
-from kbuildpy.similar import similar_file
+from kbuildpy.similar import no_such_path
 
 MODULE_SUFFIXES = (".ko", ".ko.gz", ".ko.xz", ".ko.zst")
 """How the names of module files end."""
@@ -81,7 +81,7 @@ def find_modules(paths: Iterable[Path]) -> list[Path]:
         elif path.exists():
             found[path] = None
         else:
-            raise UsageError(f"{path}: no such file or directory", hint=similar_file(path))
+            raise no_such_path(path)
     return list(found)
 
 

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kbuildpy.errors import UsageError
+from kbuildpy.pin import PIN_VARIABLE
 
 # The variables that Documentation/kbuild/kbuild.rst and the top Makefile tell users to set.
 _KBUILD_NAMES = re.compile(
@@ -22,7 +23,6 @@ _KBUILD_NAMES = re.compile(
     r"|LDFLAGS_MODULE|CC|LD|AR|NM|STRIP|OBJCOPY|OBJDUMP|READELF|PAHOLE|HOSTCC|HOSTCFLAGS|HOSTLDFLAGS|HOSTLDLIBS"
     r"|DEBUG|EXTRA_CFLAGS|EXTRA_AFLAGS|EXTRA_LDFLAGS|NOSTDINC_FLAGS|(KBUILD|CONFIG|INSTALL_MOD)_[A-Za-z0-9_]+)$"
 )
-_PASSPHRASE = "KBUILD_SIGN_PIN"
 # These variables choose the tree or the output directory, and are not passed on to make.
 _OURS = frozenset(
     {
@@ -134,10 +134,10 @@ def is_kbuild_name(name: str) -> bool:
 def make_variables(arguments: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, str]:
     """The variables for make: those of `arguments` (an environment's, or scons's command line) that are Kbuild's, and
     all `given`. Raises `UsageError` for a passphrase among them: they are written down in notes and proofs."""
-    if _PASSPHRASE in arguments or _PASSPHRASE in given:
+    if PIN_VARIABLE in arguments or PIN_VARIABLE in given:
         raise UsageError(
-            f"{_PASSPHRASE}= on a command line or in an SConstruct: others can read it there",
-            hint=f"export {_PASSPHRASE} in the environment instead",
+            f"{PIN_VARIABLE}= on a command line or in an SConstruct: others can read it there",
+            hint=f"export {PIN_VARIABLE} in the environment instead",
         )
     chosen = {name: text_of(value) for name, value in arguments.items() if _KBUILD_NAMES.match(name)}
     chosen.update({name: text_of(value) for name, value in given.items() if value is not None})
