@@ -238,6 +238,8 @@ def _missing(release: str, situation: Situation) -> UsageError:
         hint = image_hint(release)
     if not is_release(release):
         hint = _similar_word(release, situation) or _WORDS
+    elif longer := _longer_releases(release, situation):
+        hint = f"-k {shlex.quote(f'{release}{longer[0][len(release)]}*')} names {', '.join(longer)}"
     else:
         hint += _without_root(release, " --images" if situation.need is Need.IMAGE else "")
     tree = installed_tree(release, root) or fetched_tree(release)
@@ -253,12 +255,23 @@ def _missing(release: str, situation: Situation) -> UsageError:
     )
 
 
+def _longer_releases(release: str, situation: Situation) -> list[str]:
+    """The releases here that begin with `release`, which somebody took for enough (6.12), and go on in one way."""
+    longer = [other for other in _releases_here(situation) if re.match(rf"{re.escape(release)}[^0-9]", other)]
+    return [other for other in longer if other[len(release)] == longer[0][len(release)]]
+
+
 def _similar_word(word: str, situation: Situation) -> str:
     """A question with the word, or the release of a kernel here, that is most like `word`; "" for none."""
-    trees = (*installed_trees(situation.root).trees, *fetched_trees().trees, *built_trees().trees)
     words = ("running", "all", FETCHED, BUILT, *situation.more_words)
     # (two letters of three, as in onw, are similar)
-    return did_you_mean(word, [*words, *(tree.release for tree in trees)], cutoff=0.65)
+    return did_you_mean(word, [*words, *_releases_here(situation)], cutoff=0.65)
+
+
+def _releases_here(situation: Situation) -> list[str]:
+    """The releases of all kernel trees: installed, fetched and built."""
+    trees = (*installed_trees(situation.root).trees, *fetched_trees().trees, *built_trees().trees)
+    return [tree.release for tree in trees]
 
 
 def _image(release: str, root: Path) -> Path | None:

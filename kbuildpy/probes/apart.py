@@ -3,7 +3,8 @@
 
 Two probes may declare the same name (`static const struct file_operations fops`). Each then gets a spelling of its own
 by a macro, if the name is nowhere one of a member or a tag. If a header declares it, too, its spelling matters, and the
-answer of the unit is not taken.
+answer of the unit is not taken. A macro of a header keeps its spelling: two probes may call it at file scope
+(MODULE_IMPORT_NS) and declare nothing of that name.
 """
 
 from __future__ import annotations
@@ -33,9 +34,9 @@ class Apart(NamedTuple):
     def names(self, probe: Probe) -> frozenset[str]:
         """The names that are spelled differently in `probe`."""
         found = names_in(f"{probe.outside}\n{probe.text}")
-        own = (
-            frozenset[str]() if probe in self.altered else (declared_names(probe.outside)[0] & self.shared) - self.fixed
-        )
+        own = frozenset[str]()
+        if probe not in self.altered:
+            own = (declared_names(probe.outside).plain & self.shared) - self.fixed
         return ((own | self.undeclared) & found.plain) - found.others
 
     def learn(
@@ -63,6 +64,12 @@ def shared_names(probes: Iterable[Probe]) -> frozenset[str]:
     return frozenset(name for name, uses in count.items() if uses > 1)
 
 
+def only_calls(name: str, probes: Iterable[Probe]) -> bool:
+    """Whether none of `probes` declares `name` if it is a macro of a header: at file scope they only call it."""
+    found = [declared_names(probe.outside) for probe in probes]
+    return all(name in own.calls or name not in own.plain for own in found)
+
+
 def compatible(probes: Sequence[Probe], apart: Apart) -> list[Probe]:
     """The probes that may share a unit with the first one: none declares, in the spelling of all, what another one
     uses."""
@@ -71,8 +78,8 @@ def compatible(probes: Sequence[Probe], apart: Apart) -> list[Probe]:
     used: set[str] = set()
     for probe in probes:
         found = names_in(f"{probe.outside}\n{probe.text}")
-        plain, tags = declared_names(probe.outside)
-        declares = (plain - apart.names(probe)) | {f"struct {tag}" for tag in tags}
+        own = declared_names(probe.outside)
+        declares = (own.plain - apart.names(probe)) | {f"struct {tag}" for tag in own.tags}
         uses = (found.plain - apart.names(probe)) | {f"struct {tag}" for tag in found.tags}
         strange = any(frozenset((probe, other)) in apart.strangers for other in batch)
         if declares & used or uses & declared or strange:

@@ -14,7 +14,7 @@ from typing import NamedTuple, Protocol
 
 from kbuildpy.errors import KbuildError
 from kbuildpy.printable import printable
-from kbuildpy.probes.apart import Apart, compatible, shared_names
+from kbuildpy.probes.apart import Apart, compatible, only_calls, shared_names
 from kbuildpy.probes.c_text import names_in, needs_own_unit
 from kbuildpy.probes.diagnostics import CompilerMessage, CompilerOutput, read_messages
 from kbuildpy.probes.judge import judge
@@ -80,14 +80,15 @@ class _Asking:
             reading, names = self._read(batch, includes, apart)
             if reading.others:
                 return self._ask_by_headers(waiting, reading)
-            decided = self._decide(batch, names, reading, apart)
+            known = _known(batch, names, reading)
+            decided = self._decide(batch, known, reading, apart)
             if not decided and len(batch) == 1:
                 raise _not_read(batch[0], reading)
             apart = apart.learn(
                 batch,
                 meets=reading.meets,
                 undeclared=reading.undeclared.keys(),
-                known=[name for number, name in enumerate(names) if number not in reading.unknown],
+                known=known,
                 altered=[batch[number] for number in reading.altered],
             )
             waiting = [probe for probe in waiting if probe not in self.answers]
@@ -126,9 +127,8 @@ class _Asking:
                     )
         return reading, names
 
-    def _decide(self, batch: Sequence[Probe], names: Sequence[str], reading: CompilerOutput, apart: Apart) -> int:
-        """Take the answers that are certain; how many."""
-        known = {name for number, name in enumerate(names) if number not in reading.unknown}
+    def _decide(self, batch: Sequence[Probe], known: frozenset[str], reading: CompilerOutput, apart: Apart) -> int:
+        """Take the answers that are certain, where headers declare the names `known`; how many."""
         decided = 0
         for number, probe in enumerate(batch):
             messages = reading.messages.get(number, [])
@@ -157,6 +157,16 @@ class _Asking:
                 self.ask([probe])
         else:
             raise _not_compiled(probes[0], reading.others[0])
+
+
+def _known(batch: Sequence[Probe], names: Sequence[str], reading: CompilerOutput) -> frozenset[str]:
+    """Which of `names`, asked about in the unit of `batch`, headers declare, or have as a macro that a probe uses
+    otherwise than by a call at file scope."""
+    return frozenset(
+        name
+        for number, name in enumerate(names)
+        if number not in reading.unknown and not (number in reading.macros and only_calls(name, batch))
+    )
 
 
 def _is_late(message: CompilerMessage) -> bool:

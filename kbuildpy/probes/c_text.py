@@ -145,13 +145,25 @@ def needs_own_unit(text: str) -> bool:
     return any(token.kind == "directive" and _directive(token) not in allowed for token in tokens(text))
 
 
+class Declared(NamedTuple):
+    """The names that a text at file scope may declare."""
+
+    plain: frozenset[str]
+    """Of variables, functions, types."""
+    tags: frozenset[str]
+    """Behind struct, union, enum."""
+    calls: frozenset[str]
+    """Those of `plain` that only begin a declaration and are followed by a bracket: DEFINE_X in `DEFINE_X(a, b)`. A
+    macro of that name is used there, and nothing of that name is declared."""
+
+
 @lru_cache(maxsize=4096)
-def declared_names(text: str) -> tuple[frozenset[str], frozenset[str]]:
-    """The plain names and the tags that `text`, which stands at file scope, may declare: names before `( = [ ; , {`
-    outside of brackets, enumerators, and every word in the arguments of a macro that begins a declaration
-    (DEFINE_X(a, b))."""
-    found: set[str] = set()
+def declared_names(text: str) -> Declared:
+    """What `text`, which stands at file scope, may declare: names before `( = [ ; , {` outside of brackets,
+    enumerators, and every word in the arguments of a macro that begins a declaration (DEFINE_X(a, b))."""
     tags: set[str] = set()
+    calls: set[str] = set()
+    others: set[str] = set()
     opened: list[str] = []
     name, before, is_first, at_start, after_enum, in_macro = "", "", False, True, False, False
     for token in tokens(text):
@@ -159,18 +171,18 @@ def declared_names(text: str) -> tuple[frozenset[str], frozenset[str]]:
             continue
         if token.kind == "word":
             if in_macro:
-                found.add(token.text)
+                others.add(token.text)
             if before in _TAGS:
                 tags.add(token.text)
             if name and not opened and token.text.startswith("__"):
-                found.add(name)  # (an attribute stands behind a name)
+                others.add(name)  # (an attribute stands behind a name)
             after_enum = after_enum or token.text == "enum"
             name = "" if token.text in _KEYWORDS or before in _TAGS else token.text
-            is_first, at_start = at_start, False
+            is_first, at_start = at_start, at_start and token.text == "static"
             before = token.text
             continue
         if name and (not opened or opened[-1] == "enum") and token.text in "([{=;,}":
-            found.add(name)
+            (calls if token.text == "(" and is_first and not opened else others).add(name)
         if token.text in "([{":
             in_macro = in_macro or (not opened and token.text == "(" and bool(name) and is_first)
             opened.append("enum" if token.text == "{" and after_enum else token.text)
@@ -180,7 +192,7 @@ def declared_names(text: str) -> tuple[frozenset[str], frozenset[str]]:
             in_macro = in_macro and bool(opened)
         at_start = not opened and token.text in ";}"
         name, before = "", token.text
-    return frozenset(found), frozenset(tags & _defined_tags(text))
+    return Declared(frozenset(calls | others), frozenset(tags & _defined_tags(text)), frozenset(calls - others))
 
 
 def _defined_tags(text: str) -> set[str]:

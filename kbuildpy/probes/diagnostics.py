@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from kbuildpy.compiler_line import compiler_line
-from kbuildpy.probes.translation_unit import MARK, NO_HEADER, PREFIX, name_apart
+from kbuildpy.probes.translation_unit import MACRO, MARK, NO_HEADER, PREFIX, name_apart
 
 _PART = re.compile(rf"{PREFIX}(unknown|mark|outside|probe|end)-(\d+)")
 _OF_PROBE = ("outside", "probe", "end")
@@ -41,6 +41,8 @@ class CompilerOutput:
     """The marks that were reported."""
     unknown: set[int] = field(default_factory=set)
     """The names (`unknown` of the unit) that the headers do not declare."""
+    macros: set[int] = field(default_factory=set)
+    """The names that are macros of the headers."""
     altered: set[int] = field(default_factory=set)
     """The probes in which a name of a member or a tag was spelled differently by mistake."""
     undeclared: dict[str, set[int]] = field(default_factory=dict)
@@ -87,6 +89,8 @@ def read_messages(text: str) -> CompilerOutput:
         elif kind == "unknown":
             if "undeclared" in said.text:
                 reading.unknown.add(number)
+            elif MACRO in said.text:
+                reading.macros.add(number)
         elif NO_HEADER in said.text:
             reading.missing.append(said.text.partition(NO_HEADER)[2].strip(' "'))
         elif said.is_error:

@@ -16,6 +16,9 @@ FIRST_INCLUDE = "linux/module.h"
 """What every probe includes: the control at the beginning needs it."""
 MARK = "kbuildpy_mark_"
 """What a mark asserts, before its number."""
+MACRO = "kbuildpy_macro"
+"""What is asserted of a name that should be unknown, and is a macro."""
+_IS_MACRO = "kbuildpy_is_macro_"
 PREFIX = "kbuildpy-"
 """How the names of parts begin: `kbuildpy-headers`, `kbuildpy-control`, `kbuildpy-unknown-K`, `kbuildpy-mark-K`,
 `kbuildpy-outside-K`, `kbuildpy-probe-K`, `kbuildpy-end-K`."""
@@ -34,21 +37,24 @@ def translation_unit(
     """A C source with `probes`, which include `includes`.
 
     `apart` has for each probe the names that are spelled differently in it (`name_apart`). `unknown` are names that the
-    headers should not declare: each gets an error if that is so (`kbuildpy-unknown-K`). Without `marks` the source has
-    no errors of its own, so that code can be generated.
+    headers should not declare: each gets an error if that is so (`kbuildpy-unknown-K`), another one if it is a macro of
+    theirs, and none if they declare it. A macro keeps its name in all probes. Without `marks` the source has no errors
+    of its own, so that code can be generated.
     """
     parts = [f'#line 1 "{PREFIX}headers"', *(_include(name) for name in includes)]
     parts += [f'#line 1 "{PREFIX}control"', _CONTROL]
+    for name in sorted(frozenset[str]().union(*apart)):
+        parts.append(f"#ifdef {name}\n#define {_IS_MACRO}{name}\n#endif")
     for number, name in enumerate(unknown):
         parts.append(
-            f'#line 1 "{PREFIX}unknown-{number}"\n#ifndef {name}\n'
+            f'#line 1 "{PREFIX}unknown-{number}"\n#ifdef {name}\n_Static_assert(0, "{MACRO}");\n#else\n'
             f"static void __attribute__((unused)) kbuildpy_unknown_{number}(void) {{ (void){name}; }}\n#endif"
         )
     for number, probe in enumerate(probes):
         names = sorted(apart[number]) if apart else []
         parts += [
             *([_mark(number)] if marks else []),
-            *(f"#define {name} {name_apart(name, number)}" for name in names),
+            *(f"#ifndef {_IS_MACRO}{name}\n#define {name} {name_apart(name, number)}\n#endif" for name in names),
         ]
         if probe.outside:
             parts += [f'#line 1 "{PREFIX}outside-{number}"', probe.outside]
@@ -58,7 +64,7 @@ def translation_unit(
             f'#line 1 "{PREFIX}probe-{number}"',
             _body(probe),
             f'#line 1 "{PREFIX}end-{number}"\n; return 0; }}',
-            *(f"#undef {name}" for name in names),
+            *(f"#ifndef {_IS_MACRO}{name}\n#undef {name}\n#endif" for name in names),
         ]
     return "\n".join([*parts, *([_mark(len(probes))] if marks else []), ""])
 

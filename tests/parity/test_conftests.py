@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The probes of NVIDIA's modules and of OpenZFS: the answers of their own scripts and ours, side by side, and the time.
+"""The probes of NVIDIA's modules, of OpenZFS and of evdi: the answers of their own scripts and ours, side by side, and
+the time.
 
-`KBUILDPY_CONFTESTS` names a folder with their sources, `open-gpu-kernel-modules` and `zfs`; without it, or without one
-of them, the test is skipped. The figures are printed (`-rA` shows them).
+`KBUILDPY_CONFTESTS` names a folder with their sources, `open-gpu-kernel-modules`, `zfs` and `evdi` (1.15.0 or later,
+which has the script); without it, or without one of them, the test is skipped. The figures are printed (`-rA` shows
+them).
 """
 
 from __future__ import annotations
@@ -21,7 +23,16 @@ from kbuildpy.kbuild.tree_answer import TreeAnswer
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.probes.answer_probes import answer_probes
 from kbuildpy.probes.probe import Probe
-from tests.support.conftests import Answers, Conftest, m4_answers, m4_probes, of_m4, processor_time
+from tests.support.conftests import (
+    Answers,
+    Conftest,
+    evdi_answers,
+    evdi_probes,
+    m4_answers,
+    m4_probes,
+    of_m4,
+    processor_time,
+)
 from tests.support.kernel_trees import trees
 from tests.support.packages import newer_kernel, other_compiler
 
@@ -87,7 +98,8 @@ def assert_same(
         f"({', '.join(different)}), {len(refused)} refused ({', '.join(refused)}); processor time: theirs "
         f"{theirs.seconds:.1f} s, ours {mine.seconds:.2f} s, {theirs.seconds / mine.seconds:.0f} times less"
     )
-    assert len(common) > 100
+    assert theirs.found.keys() == mine.found.keys() | refused.keys()
+    assert len(common) >= 40
     for probe in probes:
         if probe.name in different and probe.name not in OTHERS:
             alone, _ = ours(answer, [probe._replace(alone=True)])
@@ -131,3 +143,17 @@ def test_answers_the_probes_of_openzfs(line: str, tmp_path: Path, monkeypatch: p
     asking = [of_m4(probe) for probe in probes]
     mine, refused = ours(answer, asking)
     assert_same(named, mine, refused, answer, asking)
+
+
+@by_line
+def test_answers_the_probes_of_evdi(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tree = LINES[line]()
+    script = sources("evdi", "module") / "conftest.sh"
+    if not script.exists():
+        pytest.skip("this version of evdi has no conftest.sh")
+    theirs = evdi_answers(script, tree, tmp_path / "theirs", other_compiler(tree))
+    answer = asked(tree)
+    monkeypatch.setenv("KBUILDPY_CACHE", str(tmp_path / "cache"))
+    probes = evdi_probes(script)
+    mine, refused = ours(answer, probes)
+    assert_same(theirs, mine, refused, answer, probes)

@@ -66,6 +66,13 @@ ASKED: dict[str, tuple[str, str, dict[str, Any]]] = {
     "HAVE_BODY_WITHOUT": ("source", "(void)undeclared_thing();", {}),
     "HAVE_OWN_MACRO": ("source", "int x = LIMIT;\n(void)x;", {"outside": "#define LIMIT 4"}),
     "HAVE_FOREIGN_MACRO": ("source", "int x = LIMIT;\n(void)x;", {}),
+    "HAVE_NAMESPACE": ("source", "", {"outside": "MODULE_IMPORT_NS(DMA_BUF);"}),
+    "HAVE_NAMESPACE_TEXT": ("source", "", {"outside": 'MODULE_IMPORT_NS("DMA_BUF");'}),
+    "HAVE_LOCK": ("source", "mutex_lock(&lock);", {"outside": "static DEFINE_MUTEX(lock);"}),
+    "HAVE_OTHER_LOCK": ("source", "spin_lock(&lock);", {"outside": "static DEFINE_SPINLOCK(lock);"}),
+    "HAVE_OTHER_LOCKED": ("source", "spin_lock(&lock);", {"outside": "static DEFINE_MUTEX(lock);"}),
+    "HAVE_MACRO_S_NAME": ("source", "(void)current;", {"outside": "static int current;"}),
+    "HAVE_MACRO_S_NAME_TOO": ("source", "(void)current;", {"outside": "struct task_struct *current(void);"}),
     "HAVE_LATE": ("source", "late();", {"outside": 'void late(void) __attribute__((error("no")));', "strict": True}),
 }
 FEW = re.findall(
@@ -73,6 +80,7 @@ FEW = re.findall(
     """
     HAVE_HEADER HAVE_NO_HEADER HAVE_NO_TYPE HAVE_BITS HAVE_NOT_DECLARED HAVE_ONE HAVE_NOBODY HAVE_NOBODY_EITHER
     HAVE_NOBODY_INSIDE HAVE_OPS HAVE_NO_OPS HAVE_REDECLARED HAVE_OTHER_REDECLARED HAVE_LATE
+    HAVE_NAMESPACE HAVE_NAMESPACE_TEXT
     """,
 )
 """Those that hide each other's errors, or would; the others only in the sweep."""
@@ -129,6 +137,14 @@ def test_answers_all_at_once_as_the_compiler_answers_each_alone(tree: KernelTree
     assert dict(together.found) == {probe.name: alone(answer, probe) for probe in probes}
     assert set(together.found.values()) == {True, False}
     assert together.units < len(probes) / 3
+
+
+@pytest.mark.usefixtures("own_cache")
+def test_probes_that_call_the_same_macro_at_file_scope_share_a_run_of_the_compiler() -> None:
+    names = ["HAVE_NAMESPACE", "HAVE_NAMESPACE_TEXT", "HAVE_LOCK", "HAVE_OTHER_LOCK", "HAVE_OTHER_LOCKED"]
+    asked = answer_probes(answer_of(usual_tree()), probes_of(names), environ=os.environ)
+    assert list(asked.found.values())[2:] == [True, True, False]
+    assert asked.units == 1
 
 
 @pytest.mark.sweep

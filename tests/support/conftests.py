@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The probes of other projects, read from their own scripts, and what those scripts answer.
 
-NVIDIA's conftest.sh starts a process and compiles a source for each probe. OpenZFS writes a directory with a module for
-each, and has make build them. Nothing of theirs is kept here: a directory of the user's has the projects' files (see
-`tests/parity/test_conftests.py`).
+The conftest.sh of NVIDIA and that of evdi start a process and compile a source for each probe. OpenZFS writes a
+directory with a module for each, and has make build them. Nothing of theirs is kept here: a directory of the user's has
+the projects' files (see `tests/parity/test_conftests.py`).
 """
 
 from __future__ import annotations
@@ -246,3 +246,33 @@ def of_m4(probe: M4Probe) -> Probe:
         outside=outside,
         strict=True,
     )
+
+
+def evdi_probes(script: Path) -> list[Probe]:
+    """The probes of evdi's conftest.sh, a here-document each, as probes of ours."""
+    found = []
+    for name, code in re.findall(r"^compile_test (\w+) <<'EOF'\n(.*?)^EOF$", script.read_text(), re.M | re.S):
+        includes, rest = split_includes(code, {})
+        found.append(make_probe(name, {"source": ""}, includes=includes, outside=rest))
+    return found
+
+
+def evdi_answers(script: Path, tree: KernelTree, place: Path, variables: Sequence[str] = ()) -> Answers:
+    """What evdi's conftest.sh answers with the words that evdi's Kbuild file calls it with. The time is the script's
+    own, without make's."""
+    place.mkdir()
+    (place / "Kbuild").write_text(
+        "always-y := words\n$(obj)/words:\n"
+        "\tprintf '%s\\0' \"$(CC)\" $(obj)/answers.h $(NOSTDINC_FLAGS) $(LINUXINCLUDE) $(KBUILD_CPPFLAGS) "
+        "$(KBUILD_CFLAGS) -DMODULE > $@\n"
+    )
+    run(["make", "modules", "-C", str(tree.objects), f"M={place}", *variables])
+    compiler, answers, *flags = (place / "words").read_text().split("\0")[:-1]
+    began = processor_time()
+    # (make calls it in the tree, and the flags name the tree's own folders relative to it)
+    run(["sh", str(script), compiler, str(place / Path(answers).name), *flags], cwd=tree.objects)
+    used = processor_time() - began
+    told = (place / Path(answers).name).read_text()
+    found = dict.fromkeys(re.findall(r"^#define (\w+) 1$", told, re.MULTILINE), True)
+    found |= dict.fromkeys(re.findall(r"^/\* (\w+) not detected \*/$", told, re.MULTILINE), False)
+    return Answers(found, used)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -389,6 +390,18 @@ def test_the_hint_is_for_the_part_that_is_missing(word: str, need: Need, hint: s
     with pytest.raises(UsageError) as refused:
         resolve([word], need, root=system, running="none")
     assert refused.value.hint.startswith(hint)
+
+
+def test_a_version_that_is_no_release_leads_to_the_pattern(system: Path) -> None:
+    for beginning in (OLD[:3], OLD[:5]):
+        with pytest.raises(UsageError) as refused:
+            resolve([beginning], TREE, root=system, running="none")
+        [pattern, *names] = shlex.split(refused.value.hint.removeprefix("-k "))
+        assert names == ["names", OLD]
+        assert [kernel.release for kernel in resolve([pattern], TREE, root=system, running="none")] == [OLD]
+    with pytest.raises(UsageError) as refused:
+        resolve([OLD[:2] + "9"], TREE, root=system, running="none")
+    assert "apt-get install" in refused.value.hint
 
 
 def test_a_word_of_the_command_itself_is_suggested_too(module: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -62,12 +62,14 @@ def test_takes_a_text_that_closes_what_it_opens(text: str) -> None:
 
 
 def test_knows_what_a_text_declares_at_file_scope() -> None:
-    names, tags = declared_names(
+    names, tags, calls = declared_names(
         "static const struct file_operations\nfops __attribute__((unused)) = { .open = do_open };\n"
         "static int do_open(struct inode *inode, struct file *file) { int local = 0; return local; }\n"
         "enum mode { ON, OFF };\nstruct mine { int a; };\nDEFINE_THING(thing, other);\nint one, two[2];\n"
+        "static DEFINE_LOCK(lock);\nint DEFINED_TOO(one);\nDEFINED_TOO(two);\n"
     )
-    assert {"fops", "do_open", "ON", "OFF", "thing", "other", "one", "two"} <= names
+    assert {"fops", "do_open", "ON", "OFF", "thing", "other", "one", "two", "lock"} <= names
+    assert calls == {"DEFINE_THING", "DEFINE_LOCK"}
     assert not names & {"local", "inode", "file", "open", "a", "file_operations"}
     assert tags == {"mine", "mode"}
 
