@@ -12,7 +12,7 @@ from pathlib import Path
 
 from kbuildpy.cli.matrix_key import open_key
 from kbuildpy.cli.matrix_output import print_overview, print_record, write_page
-from kbuildpy.cli.progress import with_bar
+from kbuildpy.cli.progress import print_note, with_bar
 from kbuildpy.cli.shared_options import (
     add_format,
     add_jobs,
@@ -159,7 +159,7 @@ def _executor(word: str, jobs: int) -> Executor:
     kind, found, address = word.partition("://")
     if kind == "slurm" and (not found or (address.isdecimal() and int(address) > 0)):
         # (a processor for each cell, unless -j says otherwise)
-        return partial(on_slurm, tasks=int(address or TASKS), jobs=jobs or 1)
+        return partial(on_slurm, tasks=int(address or TASKS), jobs=jobs or 1, tell=print_note)
     if kind != "dask" or not found or not address:
         raise UsageError(f"--executor {word}: unknown", hint="local, dask://HOST:PORT, slurm, or slurm://TASKS")
     try:

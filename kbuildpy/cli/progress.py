@@ -66,6 +66,15 @@ def with_counter(unit: str, *, quiet: bool) -> Iterator[Callable[[int], object]]
         yield bar.update
 
 
+def print_note(text: str) -> None:
+    """Print a line about the work on standard error, above a bar that is shown."""
+    bars = sys.modules.get("tqdm")
+    if bars is None:
+        print(f"kbuildpy: {text}", file=sys.stderr, flush=True)
+    else:
+        bars.tqdm.write(f"kbuildpy: {text}", file=sys.stderr)
+
+
 def _above(bar: tqdm[Any]) -> Say:
     """The function that prints a line above `bar`."""
 

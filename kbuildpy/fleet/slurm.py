@@ -12,13 +12,15 @@ import os
 import shlex
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from kbuildpy.errors import CommandError, KbuildError
 from kbuildpy.fleet.executor import Attempt, EndedAttempt
 from kbuildpy.own_command import own_command
+from kbuildpy.printable import printable
 from kbuildpy.program_packages import install_hint
 from kbuildpy.run import run
 
@@ -29,14 +31,18 @@ _LOOK = 1.0
 """Seconds between looks at what is done."""
 _PATIENCE = 600.0
 """Seconds for which Slurm's controller may be out of reach."""
+_STILL = 60.0
+"""Seconds without a result after which it is told why tasks wait."""
 _UNREACHABLE = ("Unable to contact", "Socket timed out", "Connection refused")
 
 
-def on_slurm(attempts: Sequence[Attempt], *, tasks: int, jobs: int) -> Iterator[EndedAttempt]:
+def on_slurm(
+    attempts: Sequence[Attempt], *, tasks: int, jobs: int, tell: Callable[[str], object]
+) -> Iterator[EndedAttempt]:
     """Run `attempts` in up to `tasks` tasks of a job array, each of which has `jobs` processors.
 
-    The job is cancelled if this process is interrupted. Raises `KbuildError` if Slurm refuses the job, or cannot be
-    reached for long.
+    `tell` gets a line with Slurm's reason when tasks wait and nothing ends. The job is cancelled if this process is
+    interrupted. Raises `KbuildError` if Slurm refuses the job, or cannot be reached for long.
     """
     for program in ("sbatch", "squeue", "scancel"):
         if shutil.which(program) is None:
@@ -47,7 +53,7 @@ def on_slurm(attempts: Sequence[Attempt], *, tasks: int, jobs: int) -> Iterator[
     listing.write_text(json.dumps([[str(item.file), str(item.place)] for item in attempts]))
     job = _submit(listing, count, jobs)
     try:
-        yield from _watch(job, attempts)
+        yield from _watch(job, attempts, tell)
     except BaseException:
         with suppress(KbuildError):
             run(["scancel", job])
@@ -70,16 +76,18 @@ def _submit(listing: Path, count: int, jobs: int) -> str:
     return done.text.strip().partition(";")[0]
 
 
-def _watch(job: str, attempts: Sequence[Attempt]) -> Iterator[EndedAttempt]:
+def _watch(job: str, attempts: Sequence[Attempt], tell: Callable[[str], object]) -> Iterator[EndedAttempt]:
     waiting = list(attempts)
     over = False
-    last_answer = time.monotonic()
+    last_answer = last_end = time.monotonic()
+    told = ""
     while waiting:
         ended = [(attempt, _ending(attempt)) for attempt in waiting]
         for attempt, found in ended:
             if found is not None:
                 ending_file(attempt.place).unlink(missing_ok=True)
                 yield EndedAttempt(attempt, *found)
+                last_end = time.monotonic()
         waiting = [attempt for attempt, found in ended if found is None]
         if over:
             # (looked at once more after the last task ended)
@@ -87,9 +95,13 @@ def _watch(job: str, attempts: Sequence[Attempt]) -> Iterator[EndedAttempt]:
                 yield EndedAttempt(attempt, f"was lost with its task of Slurm's job {job}", 0.0)
             return
         time.sleep(_LOOK if waiting else 0)
-        runs = _is_running(job)
-        if runs is not None:
-            last_answer, over = time.monotonic(), not runs
+        states = _states(job)
+        if states is not None:
+            last_answer, over = time.monotonic(), not states
+            line = _why_it_waits(job, states)
+            if line and line != told and last_answer - last_end > _STILL:
+                tell(line)
+                told = line
         elif time.monotonic() - last_answer > _PATIENCE:
             raise KbuildError(
                 f"Slurm's controller has not answered for {_PATIENCE / 60:.0f} minutes",
@@ -111,13 +123,21 @@ def ending_file(place: Path) -> Path:
     return place.with_name(f"{place.name}.ended")
 
 
-def _is_running(job: str) -> bool | None:
-    """Whether tasks of `job` wait or run; None if Slurm does not answer."""
+def _states(job: str) -> list[tuple[str, str]] | None:
+    """The tasks of `job` that wait or run, each with its state and Slurm's reason for it (squeue(1): %T, %r); None if
+    Slurm does not answer."""
     try:
-        done = run(["squeue", "--noheader", "--jobs", job, "--format", "%T"], check=False, timeout=60)
+        done = run(["squeue", "--noheader", "--array", "--jobs", job, "--format", "%T %r"], check=False, timeout=60)
     except CommandError:
         return None
     if done.returncode == 0:
-        return bool(done.text.strip())
+        return [(state, reason) for state, _, reason in (line.partition(" ") for line in done.text.splitlines())]
     # (a job that ended some minutes ago is unknown)
-    return None if any(word in done.error_text for word in _UNREACHABLE) else False
+    return None if any(word in done.error_text for word in _UNREACHABLE) else []
+
+
+def _why_it_waits(job: str, states: Sequence[tuple[str, str]]) -> str:
+    """A line about the tasks that wait, with Slurm's reasons, the most frequent first; "" if none waits."""
+    reasons = Counter(reason for state, reason in states if state == "PENDING")
+    names = "; ".join(printable(reason) for reason, _ in reasons.most_common())
+    return f"Slurm's job {job}, tasks that wait: {reasons.total()} ({names})" if reasons else ""

@@ -98,7 +98,6 @@ def assert_same(
         f"({', '.join(different)}), {len(refused)} refused ({', '.join(refused)}); processor time: theirs "
         f"{theirs.seconds:.1f} s, ours {mine.seconds:.2f} s, {theirs.seconds / mine.seconds:.0f} times less"
     )
-    assert theirs.found.keys() == mine.found.keys() | refused.keys()
     assert len(common) >= 40
     for probe in probes:
         if probe.name in different and probe.name not in OTHERS:
@@ -156,4 +155,5 @@ def test_answers_the_probes_of_evdi(line: str, tmp_path: Path, monkeypatch: pyte
     monkeypatch.setenv("KBUILDPY_CACHE", str(tmp_path / "cache"))
     probes = evdi_probes(script)
     mine, refused = ours(answer, probes)
+    assert theirs.found.keys() == mine.found.keys() | refused.keys()
     assert_same(theirs, mine, refused, answer, probes)

@@ -4,14 +4,19 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
+from threading import Timer
 
 import pytest
 
+from kbuildpy import cli
+from kbuildpy.fleet import slurm as slurm_executor
 from kbuildpy.run import run
 from tests.support.builds import kbuildpy
 from tests.support.kernel_trees import swept, trees
@@ -64,7 +69,12 @@ def test_it_goes_on_when_the_controller_is_killed_and_started_again(place: Path,
     )
     wait_for_a_cell(place / "slurm")
     own_slurm.restart_controller()
-    said, _ = process.communicate(timeout=240)
+    with ThreadPoolExecutor(1) as pool:
+        ending = pool.submit(process.communicate, timeout=240)
+        while not ending.done():
+            own_slurm.resume()
+            wait([ending], timeout=5)
+    said, _ = ending.result()
     assert (process.returncode, sorted(said.decode().splitlines())) == matrix(place, "local")
 
 
@@ -78,6 +88,24 @@ def test_an_interrupt_cancels_the_job(place: Path, slurm: Slurm) -> None:
     while run(["squeue", "--noheader"], env=slurm.environ).text.strip() and time.monotonic() < end:
         time.sleep(0.2)
     assert not run(["squeue", "--noheader"], env=slurm.environ).text.strip()
+
+
+def test_tasks_that_wait_are_told_with_slurm_s_reason(
+    place: Path, own_slurm: Slurm, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(slurm_executor, "_STILL", 0.0)
+    for name in ("PATH", "SLURM_CONF"):
+        monkeypatch.setenv(name, own_slurm.environ[name])
+    monkeypatch.chdir(place)
+    run(["scontrol", "update", f"nodename={own_slurm.host}", "state=drain", "reason=a_test"])
+    again = Timer(6, own_slurm.resume)
+    again.start()
+    status = cli.main(["matrix", "m", *KERNELS[:2], "-o", "slurm", "--executor", "slurm"])
+    again.join()
+    said = capsys.readouterr()
+    assert status == 0 and "passed" in said.out
+    assert re.search(r"^kbuildpy: Slurm's job 1, tasks that wait: 1 .*.*DRAINED", said.err, re.MULTILINE)
+    assert said.err.count("that wait") <= 3
 
 
 def test_a_job_that_slurm_refuses_is_one_clear_error(place: Path, slurm: Slurm) -> None:

@@ -103,6 +103,12 @@ class Slurm:
         resume = ["scontrol", "update", f"nodename={self.host}", "state=resume"]
         _wait_for(lambda: run(resume, env=self.environ, check=False, timeout=30).returncode == 0 or self._works())
 
+    def resume(self) -> None:
+        """Do what its administrator does when the controller is back: what it did not save before it was killed makes
+        it drain nodes ("Duplicate jobid") and hold tasks, which stay so until somebody says otherwise."""
+        for words in (["update", f"nodename={self.host}", "state=resume"], ["release", "1"]):
+            run(["scontrol", *words], env=self.environ, check=False, timeout=30)
+
     def end(self) -> None:
         """End all daemons, and what they run."""
         run(["scancel", "--user=root", "--signal=KILL"], env=self.environ, check=False, timeout=30)
