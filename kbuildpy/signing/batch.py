@@ -33,7 +33,9 @@ from kbuildpy.signing.trailer import append_signature, is_signed, split_signatur
 _CPUS = os.cpu_count() or 1
 JOBS = 4 * _CPUS
 _PER_PROCESS = 16
-"""Files that are handed to a process at a time."""
+"""Files that are handed to a process at a time. Each share ends with waiting for the disk."""
+_PLAIN_PER_PROCESS = 64
+"""The same for files that are only signed, neither stripped nor compressed again."""
 Pack = Callable[[bytes, str, Path], bytes]
 """Compresses a module: its contents, the name of the compression (see `kbuildpy.compression`), and the file that they
 are for."""
@@ -88,7 +90,9 @@ def sign_files(
     def sign(path: Path) -> SignedFile:
         return _carefully(path, lambda: _sign_file(path, signer, job))
 
-    for item in _signed(paths, sign, jobs, key=signer.key):
+    plain = prepare is None and all(path.suffix == ".ko" for path in paths)
+    share = _PLAIN_PER_PROCESS if plain else _PER_PROCESS
+    for item in _signed(paths, sign, jobs, key=signer.key, per_process=share):
         if manifest is not None and item.line is not None:
             manifest.add(item.line)
         yield item
@@ -136,7 +140,7 @@ def save_detached(paths: Sequence[Path], signer: Signer, *, jobs: int = 0) -> It
 
 
 def _signed(
-    paths: Sequence[Path], sign: Callable[[Path], SignedFile], jobs: int, *, key: PrivateKey
+    paths: Sequence[Path], sign: Callable[[Path], SignedFile], jobs: int, *, key: PrivateKey, per_process: int
 ) -> Iterator[SignedFile]:
     """The result of `sign` for each path, from several processes if a forked one can use the `key`."""
     if not isinstance(key, FileKey) or len(paths) < 2 * _PER_PROCESS:
@@ -145,7 +149,8 @@ def _signed(
         sign,
         paths,
         jobs=min(jobs, _CPUS),
-        per_process=_PER_PROCESS,
+        # (a few dozen files are better shared than left to one process)
+        per_process=min(per_process, max(_PER_PROCESS, len(paths) // _CPUS)),
         threads=max(1, jobs // min(jobs, _CPUS)) if jobs else JOBS // 2,
         # (a result that waits for an earlier one would be missing in the manifest after a kill)
         in_order=False,
