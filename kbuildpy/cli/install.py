@@ -34,7 +34,7 @@ from kbuildpy.install.modules import (
     built_release,
     check_release,
     module_files,
-    modules_below,
+    modules_for,
     modules_of_build,
 )
 from kbuildpy.install.rivals import tell_rivals
@@ -182,7 +182,7 @@ def _modules(tree: KernelTree, directories: list[Path], files: list[Path], out: 
         folder = output_folder((out or directory / "build").absolute(), tree)
         built = ("Kbuild", "Makefile", f"build/{folder.name}/modules.order")
         if not out and not any((directory / name).is_file() for name in built):
-            loose = modules_below(directory, tree.release)
+            loose = modules_for(directory, tree.release)
             if loose:
                 found += loose
                 continue

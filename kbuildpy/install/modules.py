@@ -61,10 +61,32 @@ def _built_as(name: str) -> str:
     return path.replace("../", "_up/") if path.startswith("../") else path
 
 
-def modules_below(directory: Path, release: str) -> list[BuiltModule]:
-    """The modules below a directory of module files that were built for `release`, by their paths in it."""
-    paths = sorted(path for path in map(Path, walk_modules(directory, suffixes=(".ko",))) if path.is_file())
-    return [BuiltModule(path, str(path.relative_to(directory))) for path in paths if built_release(path) == release]
+_MADE_OF_MODULES = ("signed", "packages", ".kbuildpy")
+"""The folders in an output folder that have modules which were made of the built ones, or copies."""
+
+
+def modules_below(directory: Path, releases: Sequence[str], *, suffixes: tuple[str, ...]) -> list[BuiltModule]:
+    """The module files below `directory`, by their paths in it. A folder of it called like one of `releases` that is
+    the output of a build gives what was built there, by the paths in that folder."""
+    outputs = [release for release in releases if (directory / release / "modules.order").is_file()]
+    found = []
+    for place, without in (
+        *((directory / release, _MADE_OF_MODULES) for release in outputs),
+        (directory, _MADE_OF_MODULES if (directory / "modules.order").is_file() else (".kbuildpy", *outputs)),
+    ):
+        paths = map(Path, walk_modules(place, suffixes=suffixes, without=without))
+        found += [BuiltModule(path, str(path.relative_to(place))) for path in paths]
+    return found
+
+
+def modules_for(directory: Path, release: str) -> list[BuiltModule]:
+    """Those of `modules_below`, not compressed, that were built for `release`."""
+    found = modules_below(directory, [release], suffixes=(".ko",))
+    return [
+        module
+        for module in sorted(found, key=lambda module: module.source)
+        if module.source.is_file() and built_release(module.source) == release
+    ]
 
 
 def module_files(files: Iterable[Path]) -> list[BuiltModule]:

@@ -11,9 +11,9 @@ from pathlib import Path
 from kbuildpy.elf import ModuleImage
 from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.info.report import inspect
-from kbuildpy.install.modules import BuiltModule, modules_of_build
+from kbuildpy.install.modules import BuiltModule, modules_below, modules_of_build
 from kbuildpy.kernel.instrumented import refuse_instrumented
-from kbuildpy.kernel.module_files import MODULE_SUFFIXES, read_packed, unpacked, walk_modules
+from kbuildpy.kernel.module_files import MODULE_SUFFIXES, read_packed, unpacked
 from kbuildpy.package.machine_names import machine_of
 from kbuildpy.package.module_package import UPDATES, ModulePackage, PackagedModule
 from kbuildpy.package.package_names import (
@@ -48,7 +48,7 @@ class PackageWish:
 
 def read_modules(paths: Sequence[Path], releases: Sequence[str], folder: str) -> list[PackagedModule]:
     """The modules that `paths` name, for packages of the kernels `releases`: files, and directories: of one that was
-    built what is in build/RELEASE for each, else all modules below it.
+    built what is in build/RELEASE for each, else all modules below it (see `modules_below`).
 
     Raises `KbuildError` for a file that is no module, `UsageError` for a path that is not there.
     """
@@ -177,8 +177,4 @@ def _below(directory: Path, releases: Sequence[str]) -> list[BuiltModule]:
     found = [folder for folder in built if (folder / "modules.order").is_file()]
     if found:
         return [module for folder in found for module in modules_of_build(directory.resolve(), folder)]
-    if (directory / "modules.order").is_file():
-        # (without what was made from them)
-        paths = walk_modules(directory, without=("signed", "packages"))
-        return [BuiltModule(Path(path), str(Path(path).relative_to(directory))) for path in paths]
-    return [BuiltModule(Path(path), str(Path(path).relative_to(directory))) for path in walk_modules(directory)]
+    return modules_below(directory, releases, suffixes=MODULE_SUFFIXES)

@@ -14,7 +14,7 @@ from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.files import replacing, umask
 from kbuildpy.install.beneath import check_places
 from kbuildpy.install.module import install_module, target_of
-from kbuildpy.install.modules import BuiltModule, check_modules, modules_of_build
+from kbuildpy.install.modules import BuiltModule, check_modules, modules_below, modules_of_build
 from kbuildpy.kernel.installing import InstallRules
 from kbuildpy.program_packages import install_hint
 from kbuildpy.run import with_sbin
@@ -112,3 +112,20 @@ def test_saying_what_installing_does_imports_neither_scons_nor_cryptography() ->
     script = "import sys; from kbuildpy.cli import install; print({'SCons', 'cryptography'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
+
+
+def test_a_folder_of_builds_gives_their_modules_without_the_folders_of_the_releases(tmp_path: Path) -> None:
+    for name in (
+        *("6.1/modules.order", "6.1/a.ko", "6.1/sub/b.ko.xz", "6.1/signed/a.ko", "6.1/.kbuildpy/sources/a.ko"),
+        *("6.12/modules.order", "6.12/a.ko", "6.5/a.ko", "loose/c.ko"),
+    ):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+
+    def names(place: Path, *releases: str) -> list[str]:
+        return [module.name for module in modules_below(place, releases, suffixes=(".ko", ".ko.xz"))]
+
+    assert names(tmp_path, "6.1", "6.5") == ["a.ko", "sub/b.ko.xz", "6.12/a.ko", "6.5/a.ko", "loose/c.ko"]
+    assert names(tmp_path, "6.1", "6.12") == ["a.ko", "sub/b.ko.xz", "a.ko", "6.5/a.ko", "loose/c.ko"]
+    assert names(tmp_path / "6.1", "6.1") == ["a.ko", "sub/b.ko.xz"]
+    assert names(tmp_path / "6.1/signed", "6.1") == ["a.ko"]
