@@ -80,7 +80,7 @@ def _watch(job: str, attempts: Sequence[Attempt], tell: Callable[[str], object])
     waiting = list(attempts)
     over = False
     last_answer = last_end = time.monotonic()
-    told = ""
+    told: set[str] = set()
     while waiting:
         ended = [(attempt, _ending(attempt)) for attempt in waiting]
         for attempt, found in ended:
@@ -99,9 +99,10 @@ def _watch(job: str, attempts: Sequence[Attempt], tell: Callable[[str], object])
         if states is not None:
             last_answer, over = time.monotonic(), not states
             line = _why_it_waits(job, states)
-            if line and line != told and last_answer - last_end > _STILL:
+            # (Slurm's reasons for the same task take turns)
+            if line and line not in told and last_answer - last_end > _STILL:
                 tell(line)
-                told = line
+                told.add(line)
         elif time.monotonic() - last_answer > _PATIENCE:
             raise KbuildError(
                 f"Slurm's controller has not answered for {_PATIENCE / 60:.0f} minutes",
