@@ -70,26 +70,25 @@ def in_processes(
     per_process: int,
     doing: str,
     hint: str,
-    threads: int = 1,
     in_order: bool = True,
 ) -> Iterator[Result]:
     """The results of `work` on `items`, from up to `jobs` processes (0: one per processor).
 
     The processes are forked: `work` and what it refers to get into them through memory alone, and what it
-    remembers stays in each. They end with this one, however that ends. Each gets `per_process` items at a time and
-    works on them in `threads`; too few items for two processes are worked on here. Results must be picklable; they come
-    `in_order` of the items, else as soon as they are known. `work` must be safe to run in a forked process.
+    remembers stays in each. They end with this one, however that ends. Each gets `per_process` items at a time;
+    too few items for two processes are worked on here. Results must be picklable; they come `in_order` of the items,
+    else as soon as they are known. `work` must be safe to run in a forked process.
 
     Raises what `work` raises, and `KbuildError` with `hint` when a process that was `doing` it is killed.
     """
     processes = min(jobs or os.cpu_count() or 1, len(items) // per_process)
     if processes < 2:
-        yield from in_threads(work, items, jobs=threads, in_order=in_order) if threads > 1 else map(work, items)
+        yield from map(work, items)
         return
     from kbuildpy.process_pool import results_of_chunks
 
     def work_on(chunk: Sequence[Item]) -> list[Result]:
-        return list(in_threads(work, chunk, jobs=threads, in_order=in_order) if threads > 1 else map(work, chunk))
+        return list(map(work, chunk))
 
     chunks = [items[start : start + per_process] for start in range(0, len(items), per_process)]
     yield from results_of_chunks(work_on, chunks, processes=processes, in_order=in_order, doing=doing, hint=hint)

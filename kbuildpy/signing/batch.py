@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Signs thousands of modules on all processors, each file whole or not at all, independently of the others.
 
-In processes, one per processor, as the library keeps the interpreter locked while it signs; they are forked, so that a
-key gets into them by no other way than memory. In each are threads, as half of the time is waiting for the disk. (4,023
-modules, RSA-2048, two processors: 4.2 s in threads alone, 2.5 s so.) A key in hardware must not be used by a forked
-process: there the threads of this one do it all.
+In processes, as the library keeps the interpreter locked while it signs; they are forked, so that a key gets into them
+by no other way than memory. There are several per processor, as half of the time is waiting for the disk; threads in
+them would spend a tenth of the processors' time on taking the interpreter from each other. A key in hardware must not
+be used by a forked process: there the threads of this one do it all.
 """
 
 from __future__ import annotations
@@ -32,8 +32,9 @@ from kbuildpy.signing.trailer import append_signature, is_signed, split_signatur
 # Signing waits for the disk most of the time (fsync); meanwhile another thread signs.
 _CPUS = os.cpu_count() or 1
 JOBS = 4 * _CPUS
+_PROCESSES = 3 * _CPUS
 _PER_PROCESS = 16
-"""Files that are handed to a process at a time. Each share ends with waiting for the disk."""
+"""Files that are handed to a process at a time."""
 _PLAIN_PER_PROCESS = 64
 """The same for files that are only signed, neither stripped nor compressed again."""
 Pack = Callable[[bytes, str, Path], bytes]
@@ -148,10 +149,9 @@ def _signed(
     return in_processes(
         sign,
         paths,
-        jobs=min(jobs, _CPUS),
+        jobs=jobs or _PROCESSES,
         # (a few dozen files are better shared than left to one process)
-        per_process=min(per_process, max(_PER_PROCESS, len(paths) // _CPUS)),
-        threads=max(1, jobs // min(jobs, _CPUS)) if jobs else JOBS // 2,
+        per_process=min(per_process, max(_PER_PROCESS, len(paths) // _PROCESSES)),
         # (a result that waits for an earlier one would be missing in the manifest after a kill)
         in_order=False,
         doing="signs modules",

@@ -34,7 +34,6 @@ def test_results_come_in_order_or_as_they_are_known() -> None:
 
     assert list(in_threads(slowly, ITEMS, jobs=4, in_order=True)) == ITEMS
     assert list(processes(slowly)) == ITEMS
-    assert list(processes(slowly, threads=2)) == ITEMS
     for found in (list(in_threads(slowly, ITEMS, jobs=4)), list(processes(slowly, in_order=False))):
         assert sorted(found) == ITEMS
         assert found[0] != 0
@@ -102,19 +101,6 @@ def test_few_items_or_one_job_stay_in_this_process() -> None:
     elsewhere = set(processes(pid, ITEMS[:8]))
     assert here not in elsewhere
     assert 1 <= len(elsewhere) <= 2
-
-
-def test_a_process_works_in_as_many_threads_as_it_is_told() -> None:
-    def thread(item: int) -> tuple[int, int]:
-        time.sleep(0.02)
-        return os.getpid(), threading.get_ident()
-
-    by_process: dict[int, set[int]] = {}
-    for process, found in processes(thread, per_process=8, threads=3, in_order=False):
-        by_process.setdefault(process, set()).add(found)
-    assert max(map(len, by_process.values())) > 1
-    # (too few for two processes)
-    assert len({found for _, found in processes(thread, ITEMS[:7], threads=3)}) == 3
 
 
 def test_what_a_process_remembers_stays_in_it() -> None:
