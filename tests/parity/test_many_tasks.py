@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -201,12 +201,7 @@ def test_slurm_whose_controller_is_lost_for_a_while(
             _wait_for_results(place / "restarted/results.jsonl", 50)
             slurm.restart_controller()
             began = time.monotonic()
-            with ThreadPoolExecutor(1) as pool:
-                ending = pool.submit(process.communicate, timeout=900)
-                while not ending.done():
-                    slurm.resume()
-                    wait([ending], timeout=5)
-            results, said = ending.result()
+            results, said = slurm.output_of(process, timeout=900)
         finally:
             process.kill()
         print(f"the controller was killed after 50 cells: {time.monotonic() - began:.1f} s more")

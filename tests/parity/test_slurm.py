@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from threading import Timer
 
@@ -65,17 +64,12 @@ def test_the_results_are_those_of_this_machine(word: str, place: Path, slurm: Sl
 def test_it_goes_on_when_the_controller_is_killed_and_started_again(place: Path, own_slurm: Slurm) -> None:
     words = ["matrix", "m", *KERNELS, "-o", "slurm", "--executor", "slurm", "--format", "json"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "kbuildpy", *words], cwd=place, env=own_slurm.environ, stdout=subprocess.PIPE
+        [sys.executable, "-m", "kbuildpy", *words], cwd=place, env=own_slurm.environ, text=True, stdout=subprocess.PIPE
     )
     wait_for_a_cell(place / "slurm")
     own_slurm.restart_controller()
-    with ThreadPoolExecutor(1) as pool:
-        ending = pool.submit(process.communicate, timeout=240)
-        while not ending.done():
-            own_slurm.resume()
-            wait([ending], timeout=5)
-    said, _ = ending.result()
-    assert (process.returncode, sorted(said.decode().splitlines())) == matrix(place, "local")
+    said, _ = own_slurm.output_of(process, timeout=240)
+    assert (process.returncode, sorted(said.splitlines())) == matrix(place, "local")
 
 
 def test_an_interrupt_cancels_the_job(place: Path, slurm: Slurm) -> None:

@@ -11,6 +11,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 from kbuildpy.run import run
@@ -108,6 +109,15 @@ class Slurm:
         it drain nodes ("Duplicate jobid") and hold tasks, which stay so until somebody says otherwise."""
         for words in (["update", f"nodename={self.host}", "state=resume"], ["release", "1"]):
             run(["scontrol", *words], env=self.environ, check=False, timeout=30)
+
+    def output_of(self, process: subprocess.Popen[str], *, timeout: float) -> tuple[str, str]:
+        """What `process` prints until it ends, within `timeout` seconds, while the administrator resumes."""
+        with ThreadPoolExecutor(1) as pool:
+            printed = pool.submit(process.communicate, timeout=timeout)
+            while not printed.done():
+                self.resume()
+                wait([printed], timeout=5)
+        return printed.result()
 
     def end(self) -> None:
         """End all daemons, and what they run."""
