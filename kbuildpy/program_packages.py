@@ -90,6 +90,8 @@ PACKAGES = {
     "gcc": OtherNames("gcc", "gcc", "gcc", "gcc"),
     "gcc-aarch64-linux-gnu": OtherNames("gcc-aarch64-linux-gnu", "aarch64-linux-gnu-gcc", "cross-aarch64-gcc14", ""),
     "gcc-riscv64-linux-gnu": OtherNames("gcc-riscv64-linux-gnu", "riscv64-linux-gnu-gcc", "cross-riscv64-gcc14", ""),
+    "g++": OtherNames("gcc-c++", "gcc", "gcc-c++", "g++"),
+    "gcc-plugin-dev": OtherNames("gcc-plugin-devel", "gcc", "gcc-devel", ""),
     "gdb": OtherNames("gdb", "gdb", "gdb", "gdb"),
     "git": OtherNames("git-core", "git", "git", "git"),
     "groff-base": OtherNames("groff-base", "groff", "groff", "groff"),
@@ -142,10 +144,13 @@ PACKAGES = {
 }
 # fmt: on
 """Debian's packages, and what other distributions have in their place. `linux-headers` stands for the headers of the
-kernel, which `kernel.packages` names in full on Debian and Ubuntu."""
+kernel, which `kernel.packages` names in full on Debian and Ubuntu; `gcc-plugin-dev` for those with gcc's version in
+their names."""
 
 # `LLVM=-15` appends the version to the names of programs, as Debian does to the names of packages.
 _LLVM_PROGRAM = re.compile(r"(ld\.lld|llvm-[a-z]+)((?:-\d+)?)")
+# The package of a version of gcc.
+_OF_A_GCC = re.compile(r"^gcc-\d+(?=-plugin-dev)")
 # Each compiler comes with its gcov.
 _GCOV = re.compile(r"(?:(?P<triplet>\w+-linux-gnu\w*)-)?gcov(?P<version>(?:-\d+)?)")
 
@@ -199,7 +204,7 @@ def names_of(package: str, system: System) -> str:
     known."""
     if system in (DEBIAN, UBUNTU):
         return "" if package in _NOT_PACKAGED else package
-    row = PACKAGES.get(package)
+    row = PACKAGES.get(_OF_A_GCC.sub("gcc", package))
     if row is None:
         return ""
     return {FEDORA: row.fedora, ARCH: row.arch, OPENSUSE: row.opensuse, ALPINE: row.alpine}[system]

@@ -153,6 +153,16 @@ class ThisMachine:
         found = (path for folder in _LIBRARIES for path in sorted(self._root.glob(f"{folder}/libc.a")))
         return LookResult(str(next(found, "")))
 
+    def gcc_plugins(self) -> LookResult:
+        """The headers for plugins of the gcc that is called by this name, of the newest version where it has none."""
+        program = shutil.which("gcc", path=self._environ.get("PATH"))
+        version = Path(program).resolve().name.rpartition("-")[2] if program else ""
+        found = self._root.glob(
+            f"usr/lib/gcc/*/{version if version.isdigit() else '*'}/plugin/include/plugin-version.h"
+        )
+        package = f"gcc-{version}-plugin-dev" if version.isdigit() else "gcc-plugin-dev"
+        return LookResult(str(max(found, default="")), package)
+
     def _has(self, program: str) -> bool:
         return shutil.which(program, path=self._environ.get("PATH")) is not None
 
@@ -168,6 +178,7 @@ FACTS: dict[str, Callable[[ThisMachine], LookResult]] = {
     "root": ThisMachine.root,
     "static C library": ThisMachine.static_c_library,
     "PKCS#11 library": ThisMachine.pkcs11_library,
+    "headers for gcc's plugins": ThisMachine.gcc_plugins,
 }
 """Each fact with what looks for it."""
 

@@ -56,6 +56,7 @@ _KERNEL_PARTS = (
         tuple(MachineNeed(HEADER, name, package) for name, package in HEADERS_OF_OPTIONS["GENDWARFKSYMS"].items()),
         "CONFIG_GENDWARFKSYMS",
     ),
+    CommandPart((*programs("g++"), fact("headers for gcc's plugins")), "CONFIG_GCC_PLUGINS"),
     CommandPart(programs("gawk"), "CONFIG_SYSTEM_BLACKLIST_HASH_LIST"),
     CommandPart(programs(OF_OPTIONS["RUST"]), "CONFIG_RUST"),
     CommandPart(programs(OF_OPTIONS["KERNEL_ZSTD"]), "CONFIG_KERNEL_ZSTD"),

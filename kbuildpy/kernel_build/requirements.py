@@ -72,6 +72,8 @@ def require_programs(toolchain: Toolchain, options: Mapping[str, str]) -> None:
     for program in _compilers(toolchain):
         if shutil.which(program) is None:
             missing.add(package_of_compiler(program))
+    if options.get("GCC_PLUGINS") == "y" and not toolchain.llvm:
+        missing |= _missing_for_plugins(toolchain.compiler)
     if missing:
         names = " ".join(sorted(missing))
         raise KbuildError(f"a kernel cannot be built without {names}", hint=install_command(sorted(missing)))
@@ -95,6 +97,21 @@ def _compilers(toolchain: Toolchain) -> list[str]:
     version = "" if toolchain.llvm.endswith("/") else toolchain.llvm.removeprefix("1")
     prefix = toolchain.llvm if toolchain.llvm.endswith("/") else ""
     return [f"{prefix}{name}{version}" for name in ("clang", "ld.lld", "llvm-ar", "llvm-nm", "llvm-objcopy")]
+
+
+def _missing_for_plugins(compiler: str) -> set[str]:
+    """The packages that are missing for plugins of `compiler`, which are C++ programs (scripts/gcc-plugins/Kconfig
+    asks for the same header)."""
+    missing = set() if shutil.which("g++") else {"g++"}
+    if shutil.which(compiler) is None:
+        return missing
+    place = run([compiler, "-print-file-name=plugin"], check=False).text.strip()
+    if not Path(place, "include/plugin-version.h").is_file():
+        version = run([compiler, "-dumpversion"], check=False).text.strip().partition(".")[0]
+        package = package_of_compiler(compiler)
+        triplet = package.partition("gcc")[2].lstrip("-0123456789")
+        missing.add(f"gcc-{version}-plugin-dev{f'-{triplet}' if triplet else ''}")
+    return missing
 
 
 def _require_gnu_awk(recipe: KernelRecipe) -> None:

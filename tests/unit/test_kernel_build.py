@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from kbuildpy.errors import KbuildError, UsageError
-from kbuildpy.kernel.architecture import X86_64
+from kbuildpy.kernel.architecture import ARM64, X86_64
 from kbuildpy.kernel.built import BUILT_NOTE
 from kbuildpy.kernel.chosen import Need
 from kbuildpy.kernel.compiler import compiler_of, cross_variables
@@ -363,6 +363,28 @@ def test_headers_that_a_set_takes_are_told_and_found_where_the_compiler_looks(
         require_programs(Toolchain(X86_64), {"GENDWARFKSYMS": "y"})
     monkeypatch.setenv("C_INCLUDE_PATH", str(tmp_path / "more"))
     require_programs(Toolchain(X86_64), {"GENDWARFKSYMS": "y"})
+
+
+def test_plugins_of_gcc_take_its_headers_and_a_compiler_of_cpp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(requirements, "PROGRAMS", {})
+    monkeypatch.setattr(requirements, "HEADERS", {})
+    monkeypatch.setenv("PATH", str(tmp_path))
+    options = {"GCC_PLUGINS": "y"}
+    for name in ("gcc", "aarch64-linux-gnu-gcc", "clang", "ld.lld", "llvm-ar", "llvm-nm", "llvm-objcopy"):
+        answers = f"case $1 in -print-file-name=plugin) echo {tmp_path}/{name}.d ;; -dumpversion) echo 12.2.0 ;; esac"
+        (tmp_path / name).write_text(f"#!/bin/sh\n{answers}\n")
+        (tmp_path / name).chmod(0o755)
+    with pytest.raises(KbuildError, match=r"cannot be built without g\+\+ gcc-12-plugin-dev\n"):
+        require_programs(Toolchain(X86_64), options)
+    (tmp_path / "g++").symlink_to("gcc")
+    with pytest.raises(KbuildError, match=r"cannot be built without gcc-12-plugin-dev-aarch64-linux-gnu\n"):
+        require_programs(Toolchain(ARM64), options)
+    (tmp_path / "gcc.d/include").mkdir(parents=True)
+    (tmp_path / "gcc.d/include/plugin-version.h").touch()
+    require_programs(Toolchain(X86_64), options)
+    require_programs(Toolchain(X86_64), {})
+    (tmp_path / "g++").unlink()
+    require_programs(Toolchain(X86_64, llvm="1"), options)
 
 
 @pytest.mark.parametrize(
