@@ -101,11 +101,7 @@ def test_a_kill_of_a_rebuild_leaves_the_sources_as_they_were(built: ProvedModule
         process.send_signal(signal.SIGKILL)
         process.wait()
         assert {path: path.read_bytes() for path in built.directory.rglob("*") if path.is_file()} == before
-    for left in tmp_path.iterdir():
-        if left.is_dir():
-            shutil.rmtree(left)
-        else:
-            left.unlink()  # (a killed compiler leaves a file of its own)
+    # (TMPDIR still has the programs' own files, and some of these programs may be alive)
     assert run([*argv, "--unverified"]).returncode == 0
 
 
