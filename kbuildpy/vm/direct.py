@@ -21,7 +21,7 @@ from kbuildpy.elf.sections import read_sections, read_sound_ehdr
 from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.cache import cache_directory
 from kbuildpy.kernel.image import unpack
-from kbuildpy.vm.machine import is_packed
+from kbuildpy.vm.machine import Machine, is_packed
 
 _ENTRY = b"Xen", 18  # XEN_ELFNOTE_PHYS32_ENTRY of include/xen/interface/elfnote.h
 _KASAN = b"kasan_multi_shot\0"
@@ -53,11 +53,11 @@ def direct_kernel(image: Path) -> Path:
         return image
 
 
-def unpacked_kernel(image: Path) -> Path:
+def unpacked_kernel(image: Path, machine: Machine) -> Path:
     """The file for QEMU to start in place of `image`, which it could not unpack (`is_packed`): the kernel inside, from
     this user's cache; `image` itself where QEMU can. Raises `KbuildError` for a damaged image."""
     contents = image.read_bytes()
-    if not is_packed(contents[:_HEADER]):
+    if not is_packed(contents[:_HEADER], machine):
         return image
     kernel = cache_directory() / "vmlinux" / hashlib.sha256(_RULES + b"packed" + contents).hexdigest()
     if kernel.exists():

@@ -76,6 +76,8 @@ class Machine:
     """Parameters on the kernel's command line."""
     unpacks: bool = False
     """Whether an image has to unpack itself, and what is in it can be started instead."""
+    unpacks_gzip: bool = False
+    """Whether QEMU unpacks an `Image.gz` (QEMU's hw/arm/boot.c does; its hw/riscv/boot.c starts what it is given)."""
     starts_vmlinux: bool = False
     """Whether QEMU starts an ELF file."""
     kvm_flags: tuple[str, ...] = ()
@@ -136,6 +138,7 @@ ARM64 = Machine(
     options=("-machine", "virt,gic-version=max"),
     # Pointer authentication by the architecture's own cipher takes three quarters of a boot's time, when translated.
     translated=",pauth-impdef=on",
+    unpacks_gzip=True,
 )
 RISCV = Machine(
     architecture.RISCV,
@@ -214,10 +217,10 @@ def machine_of_image(kernel: Path) -> Machine:
     with kernel.open("rb") as image:
         header = image.read(_HEADER)
     if header.startswith(_GZIP):
-        # Image.gz: QEMU unpacks it.
+        # Image.gz
         with suppress(zlib.error):
             header = zlib.decompressobj(wbits=31).decompress(header, _HEADER)
-    elif is_packed(header):
+    elif _is_wrapped(header):
         header = unpack(kernel.read_bytes())[:_HEADER]
     if header.startswith(ELFMAG):
         # A vmlinux
@@ -240,9 +243,14 @@ def _elf_words(known: KnownArchitecture) -> bytes:
     return bytes([known.bits // 32, _ORDERS.index(known.order) + 1]) + struct.pack(f"{known.order}H", known.elf_machine)
 
 
-def is_packed(header: bytes) -> bool:
-    """Whether an image that begins with `header` is wrapped in a way that no QEMU here unpacks: an EFI zboot image, or
-    one that is compressed with anything but gzip."""
+def is_packed(header: bytes, machine: Machine) -> bool:
+    """Whether an image for `machine` that begins with `header` is wrapped in a way that QEMU does not unpack."""
+    return _is_wrapped(header) or (header.startswith(_GZIP) and not machine.unpacks_gzip)
+
+
+def _is_wrapped(header: bytes) -> bool:
+    """Whether an image is wrapped in a way that no QEMU unpacks: an EFI zboot image, or one that is compressed with
+    anything but gzip."""
     return (header[:2] == b"MZ" and header[4:8] == b"zimg") or compression_of(header) not in ("", "gzip")
 
 

@@ -175,6 +175,7 @@ def _argv(
 ) -> list[str | Path]:
     accel = accelerator(machine)
     translates = accel == "tcg"
+    starts_direct = translates and machine.unpacks and directly
     return [
         machine.qemu,
         *machine.options,
@@ -184,7 +185,7 @@ def _argv(
         "-nodefaults",
         "-no-reboot",
         "-display", "none",
-        "-kernel", direct_kernel(kernel) if translates and machine.unpacks and directly else unpacked_kernel(kernel),
+        "-kernel", direct_kernel(kernel) if starts_direct else unpacked_kernel(kernel, machine),
         "-initrd", initramfs,
         "-append", " ".join([f"console={machine.console}", *KERNEL_PARAMETERS, *machine.parameters, *parameters]),
     ]  # fmt: skip

@@ -18,7 +18,7 @@ from kbuildpy.kernel.open_tree import open_tree
 from kbuildpy.kernel.resolve import resolve
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.vm.direct import unpacked_kernel
-from kbuildpy.vm.machine import ARM64, X86_64, machine_of_image
+from kbuildpy.vm.machine import ARM64, RISCV, X86_64, machine_of_image
 from tests.support.fake_trees import fake_tree
 
 RELEASE = "6.12.9-mine"
@@ -127,9 +127,9 @@ def test_qemu_gets_what_it_cannot_unpack_unpacked(tmp_path: Path, contents: byte
     image = tmp_path / "vmlinuz.efi"
     image.write_bytes(contents)
     assert machine_of_image(image) == ARM64
-    kernel = unpacked_kernel(image)
+    kernel = unpacked_kernel(image, ARM64)
     assert kernel.read_bytes() == IMAGE
-    assert unpacked_kernel(image) == kernel
+    assert unpacked_kernel(image, ARM64) == kernel
 
 
 @pytest.mark.parametrize(("offset", "magic"), [(0x24, b"\x18\x28\x6f\x01"), (0x10008, b"S390EP")])
@@ -165,7 +165,18 @@ def test_qemu_gets_an_image_that_it_unpacks_as_it_is(tmp_path: Path) -> None:
     for name, contents, machine in (("gz", gzip.compress(IMAGE), ARM64), ("bz", bzimage(RELEASE), X86_64)):
         image = tmp_path / name
         image.write_bytes(contents)
-        assert (machine_of_image(image), unpacked_kernel(image)) == (machine, image)
+        assert (machine_of_image(image), unpacked_kernel(image, machine)) == (machine, image)
+
+
+def test_qemu_for_riscv_unpacks_nothing(tmp_path: Path) -> None:
+    contents = bytes(RISCV.architecture.boot_offset) + RISCV.architecture.boot_magic + IMAGE
+    image = tmp_path / "Image.gz"
+    image.write_bytes(gzip.compress(contents))
+    assert machine_of_image(image) == RISCV
+    assert unpacked_kernel(image, RISCV).read_bytes() == contents
+    plain = tmp_path / "Image"
+    plain.write_bytes(contents)
+    assert unpacked_kernel(plain, RISCV) == plain
 
 
 def test_an_image_that_ends_in_its_header_is_none(tmp_path: Path) -> None:

@@ -12,9 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from kbuildpy.kernel.architecture import architecture_of
 from kbuildpy.kernel.image import unpack
 from kbuildpy.vm.direct import direct_kernel
 from kbuildpy.vm.initramfs import make_initramfs
+from kbuildpy.vm.machine import machine_for
 from kbuildpy.vm.qemu import boot
 from tests.support.guest_kernels import image_of, tree_called
 
@@ -115,12 +117,15 @@ def test_it_is_the_same_kernel_that_starts(line: str) -> None:
 
 
 @pytest.mark.vm
-@pytest.mark.skipif(shutil.which("qemu-system-aarch64") is None, reason="boots arm64 kernels in QEMU")
 @pytest.mark.sweep
-@pytest.mark.parametrize("form", ["Image.gz", "Image.xz", "vmlinuz.efi"])
-def test_an_arm64_kernel_starts_out_of_every_form_of_its_image(form: str, tmp_path: Path) -> None:
-    kernel = unpack(image_of(tree_called("6.12-arm64")).read_bytes())
-    packed = lzma.compress(kernel, preset=0) if form == "Image.xz" else gzip.compress(kernel, 1)
+@pytest.mark.parametrize("form", ["Image", "Image.gz", "Image.xz", "vmlinuz.efi"])
+@pytest.mark.parametrize("name", ["arm64", "riscv64"])
+def test_a_kernel_starts_out_of_every_form_of_its_image(name: str, form: str, tmp_path: Path) -> None:
+    tree = tree_called(f"6.12-{name}")
+    if shutil.which(machine_for(architecture_of(tree)).qemu) is None:
+        pytest.skip("boots such kernels in QEMU")
+    kernel = unpack(image_of(tree).read_bytes())
+    packed = {"Image": kernel, "Image.xz": lzma.compress(kernel, preset=0)}.get(form) or gzip.compress(kernel, 1)
     if form == "vmlinuz.efi":
         packed = b"MZ\0\0zimg" + struct.pack("<II", 64, len(packed)) + bytes(48) + packed
     place = image(tmp_path, packed)
