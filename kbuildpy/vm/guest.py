@@ -22,6 +22,9 @@ _BOOT = 240.0
 _GRACE = 15.0
 """Seconds that a guest may be late with its own limits."""
 
+_STOPPED = "---[ end Kernel panic"
+"""What a kernel prints after a panic when it did not get to start the machine again (kernel/panic.c: panic())."""
+
 _TITLES = {"insmod": "INSMOD", "rmmod": "RMMOD", "test": "TEST"}
 
 
@@ -60,6 +63,7 @@ class Guest:
         self._limit = limit
         self._show = show
         self._shown = verbose
+        self._reported = False
         self._stops = stops
         self._shell = shell
         self._lines: list[Report | str] = []
@@ -102,10 +106,14 @@ class Guest:
                 return
             line = f"{FORGED}{found.word} {found.rest}".rstrip(" ").encode(errors="surrogateescape")
         self._lines.append(log_line(line))
+        # (later, a module may print it)
+        if not self._reported and text.startswith(_STOPPED):
+            self._deadline = time.monotonic()
         if self._shown and not self._raw:
             self._say(line.rstrip(b"\r").decode(errors="surrogateescape"))
 
     def _take_report(self, report: Report) -> None:
+        self._reported = True
         self._follow(report.word)
         if report.word in _TITLES:
             subjects = self._subjects[report.word]

@@ -134,6 +134,9 @@ ARM64 = Machine(
     console="ttyAMA0",
     compiler_package="gcc-aarch64-linux-gnu libc6-dev-arm64-cross",
     call_registers=CallRegisters(argument=0, stack=31, counter=32, link=30),
+    # The device tree of QEMU's machine says where the console is: without this, a kernel that ends before it has
+    # its drivers says nothing.
+    parameters=("earlycon",),
     # There is no default machine. KVM has the interrupt controller of the processor that it runs on.
     options=("-machine", "virt,gic-version=max"),
     # Pointer authentication by the architecture's own cipher takes three quarters of a boot's time, when translated.
@@ -147,6 +150,7 @@ RISCV = Machine(
     console="ttyS0",
     compiler_package="gcc-riscv64-linux-gnu libc6-dev-riscv64-cross",
     call_registers=CallRegisters(argument=10, stack=2, counter=32, link=1),
+    parameters=ARM64.parameters,
     options=("-machine", "virt"),
     # ("max" came with QEMU 8.2)
     processor="rv64",

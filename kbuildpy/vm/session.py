@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import shlex
 import termios
 from collections.abc import Callable, Iterator, Sequence
@@ -47,6 +48,9 @@ _LARGE_LOG = ("log_buf_len=8M",)
 are not in the log any more, or were overwritten before they were printed. It costs no time."""
 _FEW = 64
 """Modules in one boot up to which the guest reports the addresses of their sections: there are twenty of each."""
+_SHOWN = 15
+"""Lines of the log that an error shows."""
+_FATAL = re.compile(r"-+\[ cut here \]|BUG: |[Kk]ernel BUG|Oops|Unable to handle|Internal error|Kernel panic")
 _GUIDE = """
 kbuildpy: this is a shell in the guest, with the modules loaded and their files below /modules, tests below /tests.
 kbuildpy: `exit` removes the modules and ends the guest; Ctrl-A X ends it at once.
@@ -158,7 +162,7 @@ def started(boot: Callable[[], BootReport], release: str, memory: int, show: Cal
         lambda: show(b"kbuildpy: the kernel panicked before it ran the guest's first program; booting it once more\n"),
     )
     if not report.release:
-        hint = f"Does it need more memory than {memory} MiB (--memory)? {_tail(report)}"
+        hint = f"Does it need more memory than {memory} MiB (--memory)? {_account(report)}"
         raise KbuildError(f"kernel {release} did not start in QEMU", hint=hint)
     return report
 
@@ -318,5 +322,14 @@ def _write_line(descriptor: int) -> None:
     os.write(descriptor, b"\n")
 
 
+def _account(report: BootReport) -> str:
+    """What a kernel that did not start says of its end, from the beginning; the last lines if it does not say."""
+    begins = next((number for number, line in enumerate(report.log) if _FATAL.match(line)), None)
+    if begins is None:
+        return _tail(report)
+    first = max(0, begins - 2)
+    return "Where it went wrong:\n" + "\n".join(report.log[first : first + _SHOWN])
+
+
 def _tail(report: BootReport) -> str:
-    return "Its last lines:\n" + "\n".join(report.log[-15:]) if report.log else "It printed nothing."
+    return "Its last lines:\n" + "\n".join(report.log[-_SHOWN:]) if report.log else "It printed nothing."

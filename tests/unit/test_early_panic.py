@@ -9,6 +9,7 @@ import pytest
 
 from kbuildpy.errors import KbuildError
 from kbuildpy.vm.boot_report import BootReport
+from kbuildpy.vm.guest import Guest
 from kbuildpy.vm.qemu import panicked_early
 from kbuildpy.vm.session import started
 
@@ -60,3 +61,29 @@ def test_a_kernel_that_does_not_start_is_an_error(reports: list[BootReport], boo
     with pytest.raises(KbuildError, match=r"6\.12\.1 did not start in QEMU"):
         started(lambda: next(left), "6.12.1", 512, lambda said: None)
     assert len(reports) - len(list(left)) == boots
+
+
+def test_the_error_shows_the_beginning_of_the_kernels_own_account() -> None:
+    registers = [f"x{number}: 0" for number in range(30)]
+    log = ["Linux version 6.12", "efi: not found", "CPU is invalid", "kernel BUG at smpboot.c:153!", *registers, PANIC]
+    with pytest.raises(KbuildError) as caught:
+        started(lambda: BootReport(log=log), "6.12.1", 512, lambda said: None)
+    shown = caught.value.hint.splitlines()
+    assert shown[0].endswith("Where it went wrong:")
+    assert shown[1:4] == log[1:4] and len(shown) == 16
+
+
+def watched(*lines: str) -> bool:
+    """Whether a guest that prints `lines` has time left."""
+    guest = Guest(["a"], marker="m", limit=4, show=lambda chunk: None)
+    left = guest.watch("".join(f"{line}\n" for line in lines).encode())
+    assert left is not None
+    return left > 0
+
+
+def test_a_kernel_that_stays_after_its_panic_is_not_waited_for() -> None:
+    end = f"[    0.000000] ---[ end {PANIC} ]---"
+    assert watched("[    0.000000] Linux version 6.12", PANIC)
+    assert not watched(PANIC, end)
+    # (a module can print this line, too)
+    assert watched("m: ready 6.12.1", "m: insmod 0", end)
