@@ -408,6 +408,25 @@ def test_arm64_reserves_no_plt_entries_for_branches_in_data() -> None:
     assert "at arch/arm64/kernel/module-plts.c:<line> module_emit_plt_entry+<offset>" in info.journal.lines[-1]
 
 
+@pytest.mark.parametrize(
+    ("full_region", "calls", "refused"),
+    [("y", 1, True), ("n", 1, False), ("n", 0, True)],
+    ids=["far from the kernel", "beside the kernel", "beside the kernel, and nothing is reserved"],
+)
+def test_arm64_does_not_know_which_plt_entries_modules_beside_the_kernel_leave(
+    full_region: str, calls: int, refused: bool
+) -> None:
+    branches = [Rel(0, BRANCH, LOCAL, 1 << 28), *[Rel(4, BRANCH, KERNEL)] * calls]
+    config = {"CONFIG_RANDOMIZE_MODULE_REGION_FULL": full_region}
+    info = info_of([Sec(".text", TEXT, bytes(64), branches), *PLTS], SYMBOLS, machine="arm64", config=config)
+    if refused:
+        with pytest.raises(Refusal, match="there is no PLT entry for it"):
+            apply_relocations(info)
+        return
+    apply_relocations(info)
+    assert any("find a PLT entry" in sentence for sentence in sentences(info))
+
+
 def test_arm64_does_not_know_how_far_sections_are_that_are_not_kept() -> None:
     sections = [Sec(".lost", 0), Sec(".more", DATA, bytes(64), [Rel(0, PREL32, LOCAL), Rel(8, ABS64, LOCAL)]), *PLTS]
     info = info_of(sections, SYMBOLS, machine="arm64")

@@ -13,13 +13,11 @@ from kbuildpy.kernel.release import has_change
 from kbuildpy.loader import since
 from kbuildpy.loader.hints import AS_BUILT, MODULE_LDS
 from kbuildpy.loader.load_info import LoadInfo
-from kbuildpy.loader.machines.arm64.relocate import BRANCHES, has_plts
+from kbuildpy.loader.machines.arm64.relocate import BRANCHES, INIT_PLT, PLT, PLT_ENTRY_SIZE, has_plts
 from kbuildpy.loader.verdict import Undefined
 
-PLT, INIT_PLT = ".plt", ".init.plt"
 TRAMPOLINES = (".text.ftrace_trampoline", ".init.text.ftrace_trampoline")
 """The sections of the trampolines to ftrace, one PLT entry or two each."""
-PLT_ENTRY_SIZE = 12
 L1_CACHE_BYTES = 64
 
 
