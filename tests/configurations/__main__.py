@@ -90,7 +90,9 @@ def _compare(row: Row, kernel: Kernel, parts: Sequence[str], *, again: bool) -> 
     result = read_result(row.name)
     if result is None or result.identity != kernel.identity:
         result = Result(kernel.tree.release, kernel.compiler, kernel.identity)
-    result = replace(result, earlier=kernel.earlier)
+    if result.earlier != kernel.earlier:
+        result = replace(result, earlier=kernel.earlier)
+        write_result(row.name, result)
     fine = True
     for part in parts:
         if result.is_done(part) and not again:
