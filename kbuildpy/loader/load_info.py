@@ -116,6 +116,9 @@ class LoadInfo(ModuleFile):
     reserved: int = 0
     """Bytes at the beginning of the module's code (up to 6.3: of its core) that the machine has for itself. Set by
     `module_frob_arch_sections`."""
+    plt_entries: dict[str, int] = field(default_factory=dict)
+    """The entries that branches in the module's code and in its init code have reserved, by the section that they are
+    in (`.plt`, `.init.plt`). Set by `module_frob_arch_sections` of arm64."""
     size_unknown: str = ""
     """Why the size of the module is not known, though the configuration is. Set by `module_frob_arch_sections`."""
     layout: MemoryLayout = NOT_LAID_OUT

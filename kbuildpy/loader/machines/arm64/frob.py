@@ -13,9 +13,10 @@ from kbuildpy.kernel.release import has_change
 from kbuildpy.loader import since
 from kbuildpy.loader.hints import AS_BUILT, MODULE_LDS
 from kbuildpy.loader.load_info import LoadInfo
-from kbuildpy.loader.machines.arm64.relocate import BRANCHES, INIT_PLT, PLT, PLT_ENTRY_SIZE, has_plts
+from kbuildpy.loader.machines.arm64.relocate import BRANCHES, INIT_PLT, PLT, has_plts
 from kbuildpy.loader.verdict import Undefined
 
+PLT_ENTRY_SIZE = 12
 TRAMPOLINES = (".text.ftrace_trampoline", ".init.text.ftrace_trampoline")
 """The sections of the trampolines to ftrace, one PLT entry or two each."""
 L1_CACHE_BYTES = 64
@@ -57,6 +58,7 @@ def module_frob_arch_sections(info: LoadInfo) -> None:
         if info.sechdrs[target].sh_flags & SHF_EXECINSTR:
             is_init = info.is_init_section(info.section_name(target))
             counts[INIT_PLT if is_init else PLT] += _count_plts(info, relsec, sections)
+    info.plt_entries = counts
     for name, count in counts.items():
         _resize(info, numbers[name], (count + 1) * PLT_ENTRY_SIZE, L1_CACHE_BYTES)
     trampoline = (2 if info.kernel.version < since.ONE_TRAMPOLINE else 1) * PLT_ENTRY_SIZE

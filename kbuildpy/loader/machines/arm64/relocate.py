@@ -126,7 +126,6 @@ TYPES = {
     R_AARCH64_LDST128_ABS_LO12_NC: Arm64Type("abs", "imm", 4, 8, False),
 }
 PLT, INIT_PLT = ".plt", ".init.plt"
-PLT_ENTRY_SIZE = 12
 BRANCHES = frozenset({R_AARCH64_JUMP26, R_AARCH64_CALL26})
 FAR_REACHING = frozenset(
     {
@@ -269,18 +268,19 @@ def has_plts(info: LoadInfo) -> bool:
 
 
 def _emit_plt_entry(info: LoadInfo, relsec: int, entry: int) -> None:
-    """Use a reserved PLT entry for a branch that does not reach its target. `frob` reserves none for branches within
-    one section and for those that are not in code: these take what others leave, and are refused here if there is
-    nothing (arch/arm64/kernel/module-plts.c: module_emit_plt_entry)."""
+    """Use a PLT entry for a branch that does not reach its target (arch/arm64/kernel/module-plts.c:
+    module_emit_plt_entry).
+
+    `frob` reserves none for branches within one section and for those that are not in code. These are refused if
+    nothing is reserved; else they may find the entry of a branch that reaches its target without one, which depends on
+    where the kernel puts the module.
+    """
     symbol, target = info.relocations(relsec).symbols[entry], info.sechdrs[relsec].sh_info
     if info.symbol(symbol).st_shndx != target and has_counted_branches(info, target):
         return
     name = info.section_name(relsec)
-    if _may_leave_plt_entries(info, target):
-        info.not_checked(
-            f"whether branches of {name} that do not reach find a PLT entry",
-            reason="that depends on the kernel's address",
-        )
+    if info.plt_entries.get(INIT_PLT if info.is_init_section(info.section_name(target)) else PLT):
+        info.not_checked("whether there are enough PLT entries", reason="that depends on the kernel's address")
         return
     info.warn("arch/arm64/kernel/module-plts.c", "module_emit_plt_entry")
     raise info.refuse(
@@ -289,18 +289,6 @@ def _emit_plt_entry(info: LoadInfo, relsec: int, entry: int) -> None:
         f"relocation {entry} of {name} is a branch that does not reach, and there is no PLT entry for it",
         FLAGS,
     )
-
-
-def _may_leave_plt_entries(info: LoadInfo, target: int) -> bool:
-    """Whether branches that have a PLT entry may reach the kernel without it: modules are close to the kernel, unless
-    it takes any place within 2 GiB for them (arch/arm64/mm/init.c: module_init_limits; before 6.5
-    arch/arm64/kernel/kaslr.c)."""
-    if info.kernel.has("RANDOMIZE_MODULE_REGION_FULL"):
-        return False
-    name = INIT_PLT if info.is_init_section(info.section_name(target)) else PLT
-    sizes = [section.sh_size for number, section in enumerate(info.sechdrs) if info.section_name(number) == name]
-    # (frob gave it room for one more than it counted)
-    return any(size > PLT_ENTRY_SIZE for size in sizes[-1:])
 
 
 def _shown_value(info: LoadInfo, symbol: int, addend: int) -> str:
