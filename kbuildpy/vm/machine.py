@@ -76,8 +76,9 @@ class Machine:
     """Parameters on the kernel's command line."""
     unpacks: bool = False
     """Whether an image has to unpack itself, and what is in it can be started instead."""
-    unpacks_gzip: bool = False
-    """Whether QEMU unpacks an `Image.gz` (QEMU's hw/arm/boot.c does; its hw/riscv/boot.c starts what it is given)."""
+    unpacks_gzip: bool = True
+    """Whether an `Image.gz` need not be unpacked (QEMU's hw/arm/boot.c does it; its hw/riscv/boot.c starts what it is
+    given)."""
     starts_vmlinux: bool = False
     """Whether QEMU starts an ELF file."""
     kvm_flags: tuple[str, ...] = ()
@@ -141,7 +142,6 @@ ARM64 = Machine(
     options=("-machine", "virt,gic-version=max"),
     # Pointer authentication by the architecture's own cipher takes three quarters of a boot's time, when translated.
     translated=",pauth-impdef=on",
-    unpacks_gzip=True,
 )
 RISCV = Machine(
     architecture.RISCV,
@@ -154,6 +154,7 @@ RISCV = Machine(
     options=("-machine", "virt"),
     # ("max" came with QEMU 8.2)
     processor="rv64",
+    unpacks_gzip=False,
 )
 ARM = Machine(
     architecture.ARM,

@@ -37,7 +37,8 @@ KERNEL_PARAMETERS = (
 
 
 Booted = TypeVar("Booted")
-_PANIC = "Kernel panic - not syncing"
+PANIC = "Kernel panic - not syncing"
+"""How the line begins in which a kernel gives up (kernel/panic.c: panic())."""
 _GUESTS = {True: ("busybox",), False: ()}
 """What a guest takes of this machine, if it is of the same architecture or not: another one gets Debian's busybox."""
 _FIRST_PROGRAM = re.compile(r"Run /\S+ as init process")
@@ -105,7 +106,7 @@ def panicked_early(log: Iterable[str]) -> bool:
     for line in log:
         if _FIRST_PROGRAM.search(line):
             return False
-        panicked = panicked or _PANIC in line
+        panicked = panicked or PANIC in line
     return panicked
 
 

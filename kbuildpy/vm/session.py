@@ -32,7 +32,7 @@ from kbuildpy.vm.kernels import Kernel
 from kbuildpy.vm.module_call import module_call
 from kbuildpy.vm.needs import not_tried, with_earlier, with_needs
 from kbuildpy.vm.programs import GuestFile, GuestTest, guest_files, scripts
-from kbuildpy.vm.qemu import again_after_early_panic, boot_live, require_programs
+from kbuildpy.vm.qemu import PANIC, again_after_early_panic, boot_live, require_programs
 from kbuildpy.vm.report import new_marker
 from kbuildpy.vm.result import Result, TestResult
 from kbuildpy.vm.settings import Settings
@@ -50,7 +50,10 @@ _FEW = 64
 """Modules in one boot up to which the guest reports the addresses of their sections: there are twenty of each."""
 _SHOWN = 15
 """Lines of the log that an error shows."""
-_FATAL = re.compile(r"-+\[ cut here \]|BUG: |[Kk]ernel BUG|Oops|Unable to handle|Internal error|Kernel panic")
+_REGISTERS = re.compile(
+    r"\s*(\w{1,4} ?: ?(\w{4}:)?[0-9a-f]{8}|[C-G]S: |[CD]R\d: |Code: |Modules linked|Hardware name|---\[ end )"
+)
+"""What kernels of all machines print of an oops besides the reason and the calls that led to it."""
 _GUIDE = """
 kbuildpy: this is a shell in the guest, with the modules loaded and their files below /modules, tests below /tests.
 kbuildpy: `exit` removes the modules and ends the guest; Ctrl-A X ends it at once.
@@ -323,12 +326,12 @@ def _write_line(descriptor: int) -> None:
 
 
 def _account(report: BootReport) -> str:
-    """What a kernel that did not start says of its end, from the beginning; the last lines if it does not say."""
-    begins = next((number for number, line in enumerate(report.log) if _FATAL.match(line)), None)
-    if begins is None:
+    """The last lines of a kernel that did not start, up to its panic; without its registers, which would fill them."""
+    end = next((number for number, line in enumerate(report.log) if line.startswith(PANIC)), None)
+    if end is None:
         return _tail(report)
-    first = max(0, begins - 2)
-    return "Where it went wrong:\n" + "\n".join(report.log[first : first + _SHOWN])
+    told = [line for line in report.log[: end + 1] if not _REGISTERS.match(line)]
+    return "Its last lines:\n" + "\n".join(told[-_SHOWN:])
 
 
 def _tail(report: BootReport) -> str:

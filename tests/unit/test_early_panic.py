@@ -63,14 +63,35 @@ def test_a_kernel_that_does_not_start_is_an_error(reports: list[BootReport], boo
     assert len(reports) - len(list(left)) == boots
 
 
-def test_the_error_shows_the_beginning_of_the_kernels_own_account() -> None:
-    registers = [f"x{number}: 0" for number in range(30)]
-    log = ["Linux version 6.12", "efi: not found", "CPU is invalid", "kernel BUG at smpboot.c:153!", *registers, PANIC]
+WARNED = ["------------[ cut here ]------------", "WARNING: CPU: 0 at kernel/x.c:1 x+0x1/0x2", "---[ end trace 0 ]---"]
+RISCV = [
+    'CPU with hartid=0 is invalid: this kernel does not parse "riscv,isa"',
+    "kernel BUG at arch/riscv/kernel/smpboot.c:153!",
+    "epc : setup_smp+0x7c/0xda",
+    *["epc : ffffffff802543b6 ra : ffffffff802543ae sp : ffffffff803d7db0"] * 20,
+    "[<ffffffff80253c88>] setup_arch+0x51e/0x5a8",
+]
+X86 = [
+    "invalid opcode: 0000 [#1] PREEMPT SMP NOPTI",
+    "RIP: 0010:kernel_init+0x16/0x130",
+    "RSP: 0018:ffffc90000013f48 EFLAGS: 00010246",
+    *["RAX: 0000000000000000 RBX: ffffffff81c00000 RCX: 0000000000000000"] * 20,
+    "FS:  0000000000000000(0000) GS:ffff88803ec00000(0000) knlGS:0000000000000000",
+    "CR2: 0000000000000000 CR3: 000000000220a000 CR4: 00000000000006f0",
+    "Call Trace:",
+    " ret_from_fork+0x22/0x30",
+]
+
+
+@pytest.mark.parametrize("account", [RISCV, X86], ids=["riscv64", "x86-64"])
+def test_the_error_shows_the_reason_the_calls_and_the_panic(account: list[str]) -> None:
+    log = ["Linux version 6.12", *WARNED, *[f"driver {number}" for number in range(30)], *account, PANIC, "after"]
     with pytest.raises(KbuildError) as caught:
         started(lambda: BootReport(log=log), "6.12.1", 512, lambda said: None)
-    shown = caught.value.hint.splitlines()
-    assert shown[0].endswith("Where it went wrong:")
-    assert shown[1:4] == log[1:4] and len(shown) == 16
+    shown = caught.value.hint.splitlines()[1:]
+    assert shown[-1] == PANIC and len(shown) == 15
+    kept = [line for line in account if not line.startswith(("RSP", "RAX", "FS:", "CR2", "epc : ffff"))]
+    assert shown[-1 - len(kept) : -1] == kept
 
 
 def watched(*lines: str) -> bool:
