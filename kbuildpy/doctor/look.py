@@ -154,14 +154,17 @@ class ThisMachine:
         return LookResult(str(next(found, "")))
 
     def gcc_plugins(self) -> LookResult:
-        """The headers for plugins of the gcc that is called by this name, of the newest version where it has none."""
+        """The headers for plugins of the gcc that is called by this name: of the version in the name of its file, else
+        of the newest one that is installed."""
         program = shutil.which("gcc", path=self._environ.get("PATH"))
+        places = [place for folder in ("lib", "lib64") for place in self._root.glob(f"usr/{folder}/gcc/*/*")]
         version = Path(program).resolve().name.rpartition("-")[2] if program else ""
-        found = self._root.glob(
-            f"usr/lib/gcc/*/{version if version.isdigit() else '*'}/plugin/include/plugin-version.h"
-        )
-        package = f"gcc-{version}-plugin-dev" if version.isdigit() else "gcc-plugin-dev"
-        return LookResult(str(max(found, default="")), package)
+        if not version.isdigit():
+            versions = (place.name.partition(".")[0] for place in places)
+            version = max(filter(str.isdigit, versions), key=int, default="")
+        headers = (place / "plugin/include/plugin-version.h" for place in places if place.name.split(".")[0] == version)
+        found = next((str(header) for header in headers if header.is_file()), "")
+        return LookResult(found, f"gcc-{version}-plugin-dev" if version else "")
 
     def _has(self, program: str) -> bool:
         return shutil.which(program, path=self._environ.get("PATH")) is not None

@@ -19,7 +19,7 @@ import pytest
 from kbuildpy.cli import COMMANDS
 from kbuildpy.distribution import ALPINE, ARCH, DEBIAN, FEDORA, OPENSUSE, SYSTEMS, System, this_system
 from kbuildpy.doctor.diagnosis import LookedFor, diagnose, package_names
-from kbuildpy.doctor.look import FACTS, ThisMachine
+from kbuildpy.doctor.look import FACTS, LookResult, ThisMachine
 from kbuildpy.doctor.need import FACT, PROGRAM, PYTHON, MachineNeed
 from kbuildpy.doctor.needs_of_commands import LIBRARIES, PARTS, PKCS11, SERVERS
 from kbuildpy.program_packages import PACKAGES, install_command, install_hint, names_of, package_of
@@ -231,6 +231,25 @@ def test_a_command_that_is_named_has_what_is_in_no_package_too(tmp_path: Path) -
     missing = [name for name in ("fsspec", "s3fs") if importlib.util.find_spec(name) is None]
     assert all(f"{name}>=" in advice for name in missing)
     assert "pacman" not in advice
+
+
+def test_plugins_of_gcc_need_the_headers_of_its_version(tmp_path: Path) -> None:
+    environment = bare_machine(tmp_path)
+
+    def headers() -> tuple[str, list[str]]:
+        look = ThisMachine(environment, root=tmp_path).gcc_plugins()
+        return look.value, [install_command([look.package], system=system) for system in (DEBIAN, FEDORA)]
+
+    assert ThisMachine(environment, root=tmp_path).gcc_plugins() == LookResult("", "")
+    for version in ("9", "12"):
+        (tmp_path / "usr/lib64/gcc/x86_64-linux-gnu" / version / "plugin/include").mkdir(parents=True)
+    assert headers() == ("", ["apt-get install gcc-12-plugin-dev", "dnf install gcc-plugin-devel"])
+    (tmp_path / "usr/lib64/gcc/x86_64-linux-gnu/9/plugin/include/plugin-version.h").touch()
+    assert headers()[0] == ""
+    bare_machine(tmp_path, "x86_64-linux-gnu-gcc-9")
+    (tmp_path / "bin/gcc").symlink_to("x86_64-linux-gnu-gcc-9")
+    found, commands = headers()
+    assert found.endswith("/9/plugin/include/plugin-version.h") and "gcc-9-plugin-dev" in commands[0]
 
 
 def test_tests_in_c_need_a_library_that_static_programs_are_linked_with(tmp_path: Path) -> None:

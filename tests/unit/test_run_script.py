@@ -186,6 +186,20 @@ def test_for_the_tests_it_says_what_the_system_has_no_package_of(
     assert bool(others) is bool(unknown) and unknown in "".join(others)
 
 
+@pytest.mark.parametrize(("system", "named"), [("fedora", "gcc-plugin-devel"), ("unheard-of", "gcc-12-plugin-dev")])
+def test_headers_for_plugins_are_those_of_this_gcc(project: Project, tmp_path: Path, system: str, named: str) -> None:
+    (tmp_path / "os-release").write_text(f"ID={system}\n")
+    script = (project.root / "run").read_text().replace("any /usr/lib*/gcc", "any /nowhere")
+    (project.root / "run").write_text(script)
+    project.script("gcc", "[ $1 = -dumpversion ] && echo 12.2.0")
+    refused = project.run("configurations", KDIR="/nowhere", RUN_OS_RELEASE=str(tmp_path / "os-release"))
+    assert refused.returncode == 2
+    assert named in refused.stderr.split()
+    project.provide("gcc", "/nowhere")
+    refused = project.run("configurations", KDIR="/nowhere", RUN_OS_RELEASE=str(tmp_path / "os-release"))
+    assert refused.returncode == 2 and "plugin" not in refused.stderr
+
+
 def test_on_an_unknown_system_it_names_debians_packages(project: Project, tmp_path: Path) -> None:
     (tmp_path / "os-release").write_text("ID=unheard-of\n")
     for place in (tmp_path / "os-release", tmp_path / "nowhere"):
