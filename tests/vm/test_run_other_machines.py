@@ -74,6 +74,11 @@ def machine(request: pytest.FixtureRequest) -> tuple[KernelTree, tuple[str, ...]
 
 def test_modules_and_tests_run(machine: tuple[KernelTree, tuple[str, ...]], tmp_path: Path) -> None:
     tree, words = machine
+    architecture = architecture_of(tree)
+    known = known_architecture(architecture.srcarch, architecture.bits)
+    assert known
+    if not Path("/usr", known.triplet, "lib/libc.a").is_file():
+        pytest.skip(f"there is no C library here for programs in C: {machine_for(architecture).compiler_package}")
     build(tree, words, SAMPLES / "hello", tmp_path)
     (tmp_path / "bits.c").write_text(PROGRAM)
     (tmp_path / "there.sh").write_text(SCRIPT)
@@ -83,9 +88,6 @@ def test_modules_and_tests_run(machine: tuple[KernelTree, tuple[str, ...]], tmp_
     checked = kbuildpy("check", tmp_path / tree.release / "hello.ko", "-k", tree.objects, "--format", "json")
     script, program = module["tests"]
     assert module["line"].split()[1] == str(json.loads(checked.text)["size"])
-    architecture = architecture_of(tree)
-    known = known_architecture(architecture.srcarch, architecture.bits)
-    assert known
     assert known.uname in "\n".join(script["output"])
     assert f"# {known.bits} bits, {'little' if known.order == '<' else 'big'} first" in program["output"]
     assert script["passed"] and program["passed"]
