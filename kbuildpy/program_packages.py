@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -161,15 +161,18 @@ _ALSO = {"rustc": " (Debian 12 has newer ones as rustc-web)"}
 _NOT_PACKAGED = {"smatch": "Debian has no package of it: build https://github.com/error27/smatch with make"}
 
 
-def require_installed(names: Iterable[str], environ: Mapping[str, str] | None = None) -> None:
+def require_installed(
+    names: Iterable[str], environ: Mapping[str, str] | None = None, *, more: Callable[[], Iterable[str]] = tuple
+) -> None:
     """Raise `KbuildError` for those of the programs `names` that are not installed (in the PATH of `environ`; default:
-    ours): all at once, with the command that installs them."""
+    ours): all at once, with the command that installs them, and with them the packages `more`, which what comes after
+    takes."""
     path = environ.get("PATH") if environ is not None else None
     missing = [name for name in dict.fromkeys(names) if shutil.which(name, path=path) is None]
     if missing:
         raise KbuildError(
             f"{' and '.join(missing)}: program{'s' * (len(missing) > 1)} not found",
-            hint=install_command(map(package_of, missing)),
+            hint=install_command([*map(package_of, missing), *more()]),
         )
 
 

@@ -13,7 +13,9 @@ from kbuildpy.cli.kernel_options import images_of, line_of, make_kernel, set_nam
 from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.kbuild.check_paths import has_kbuild_file
 from kbuildpy.kernel.module_files import find_modules, module_name
-from kbuildpy.kernel_build.option_sets import kernel_parameters
+from kbuildpy.kernel_build.option_sets import kernel_parameters, options_of, read_option_sets
+from kbuildpy.kernel_build.recipe import toolchain_of
+from kbuildpy.kernel_build.requirements import missing_packages
 from kbuildpy.kernel_build.wanted import Wanted
 from kbuildpy.own_command import own_command
 from kbuildpy.run import run
@@ -44,7 +46,9 @@ def prepare(
     `KbuildError` for what cannot be built.
     """
     sets = set_names(words)
-    require_programs()
+    chosen = read_option_sets(sets)
+    # (where these are missing, so is what builds kernels, as a rule)
+    require_programs(more=lambda: missing_packages(toolchain_of("", llvm, chosen), options_of(chosen)))
     places = [(_directory_of(file), file) for file in files]
     directories = list(dict.fromkeys(directory for directory, _ in places))
     found = Prepared([], [], kernel_parameters(sets))

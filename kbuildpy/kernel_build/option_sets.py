@@ -10,7 +10,7 @@ sources do not define is left out there, unless it is the first one of the set: 
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,6 +82,11 @@ def read_option_sets(names: Sequence[str]) -> tuple[OptionSet, ...]:
 def kernel_parameters(names: Sequence[str]) -> tuple[str, ...]:
     """The kernel parameters with which the sets called `names` find most. Raises `UsageError` as `read_option_sets`."""
     return tuple(word for each in read_option_sets(names) for word in each.parameters)
+
+
+def options_of(sets: Iterable[OptionSet]) -> dict[str, str]:
+    """The options of all `sets`: symbol without CONFIG_ -> value."""
+    return {name: value for each in sets for name, value in each.options.items()}
 
 
 def base_options(srcarch: str) -> dict[str, str]:

@@ -58,6 +58,13 @@ def require_tools(recipe: KernelRecipe) -> None:
 def require_programs(toolchain: Toolchain, options: Mapping[str, str]) -> None:
     """Raise `KbuildError` for the programs and headers that are missing for a kernel with `options` (symbol without
     CONFIG_ -> value)."""
+    missing = missing_packages(toolchain, options)
+    if missing:
+        raise KbuildError(f"a kernel cannot be built without {' '.join(missing)}", hint=install_command(missing))
+
+
+def missing_packages(toolchain: Toolchain, options: Mapping[str, str]) -> list[str]:
+    """Debian's packages with the programs and headers that are missing for a kernel with `options`."""
     search = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
     missing = {package for program, package in PROGRAMS.items() if shutil.which(program, path=search) is None}
     missing |= {package for header, package in HEADERS.items() if not _has_header(header)}
@@ -74,9 +81,7 @@ def require_programs(toolchain: Toolchain, options: Mapping[str, str]) -> None:
             missing.add(package_of_compiler(program))
     if options.get("GCC_PLUGINS") == "y" and not toolchain.llvm:
         missing |= _missing_for_plugins(toolchain.compiler)
-    if missing:
-        names = " ".join(sorted(missing))
-        raise KbuildError(f"a kernel cannot be built without {names}", hint=install_command(sorted(missing)))
+    return sorted(missing)
 
 
 def require_room(place: Path) -> None:

@@ -13,7 +13,7 @@ from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.kernel_build.alike import options_like
 from kbuildpy.kernel_build.configure import configured
 from kbuildpy.kernel_build.needed_options import imports_of, options_for
-from kbuildpy.kernel_build.option_sets import read_option_sets, read_options
+from kbuildpy.kernel_build.option_sets import options_of, read_option_sets, read_options
 from kbuildpy.kernel_build.recipe import KernelRecipe, toolchain_of
 from kbuildpy.kernel_build.requirements import require_programs, require_tools
 from kbuildpy.kernel_build.sources import Tell, find_source
@@ -63,7 +63,7 @@ def recipe_of(wanted: Wanted, *, tell: Tell) -> KernelRecipe:
         require_programs(toolchain, options)
         tell(text)
 
-    options = {name: value for each in sets for name, value in each.options.items()} | more
+    options = options_of(sets) | more
     source = find_source(wanted.source, line=wanted.line, update=wanted.update, tell=begin)
     srcarch = toolchain.machine.srcarch
     base = options_like(wanted.like.config, source, srcarch) if wanted.like else None

@@ -57,11 +57,12 @@ class BootResult:
     """It was stopped at its time limit."""
 
 
-def require_programs(machines: Iterable[Machine] | None = None) -> None:
+def require_programs(machines: Iterable[Machine] | None = None, *, more: Callable[[], Iterable[str]] = tuple) -> None:
     """Raise `KbuildError` for what boots of `machines` miss (default: this one), QEMU or the guest's programs: all at
-    once, and before something long is done for a boot."""
+    once, and before something long is done for a boot. `more`: packages that are named, too (`require_installed`)."""
     wanted = [machine for machine in MACHINES if machine.native] if machines is None else machines
-    require_installed(name for machine in wanted for name in (*_GUESTS[machine.native], machine.qemu))
+    names = (name for machine in wanted for name in (*_GUESTS[machine.native], machine.qemu))
+    require_installed(names, more=more)
 
 
 def boot(

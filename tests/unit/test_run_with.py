@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from kbuildpy.cli import main, run_with
-from kbuildpy.errors import KbuildError
+from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.kernel_build.wanted import Wanted
 from kbuildpy.vm.machine import MACHINES
 
@@ -69,7 +69,18 @@ def test_what_a_guest_takes_is_looked_for_before_a_kernel_is_built(
     with pytest.raises(KbuildError, match=r"^busybox and qemu-system-\S+: programs not found\n") as caught:
         prepared([project])
     assert caught.value.hint.startswith("apt-get install busybox-static qemu-system-")
+    # (and in the same line what the kernel takes)
+    assert {"bc", "bison", "flex", "make"} <= {*caught.value.hint.split()}
     assert asked == []
+
+
+def test_a_misspelt_set_is_told_before_what_is_missing(
+    project: Path, asked: list[Wanted], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path / "empty"))
+    with pytest.raises(UsageError, match="--with kasna: no such set of options") as caught:
+        prepared([project], sets="kasna")
+    assert caught.value.hint == "did you mean kasan?" and asked == []
 
 
 def test_of_modules_that_are_named_only_these_run(project: Path, asked: list[Wanted]) -> None:
