@@ -132,3 +132,4 @@ def test_a_kernel_starts_out_of_every_form_of_its_image(name: str, form: str, tm
     booted = boot(place, make_initramfs({}), parameters=PANICS, timeout=300)
     assert len([text for text in booted.log if text.startswith("Linux version ")]) == 1
     assert any(text.startswith("Kernel panic - not syncing: ") for text in booted.log)
+    assert any(text.startswith("earlycon: ") for text in booted.log)
