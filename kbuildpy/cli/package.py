@@ -44,9 +44,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "newest one installed, if modules were built for it; else the kernel that they were built for)",
     )
     parser.add_argument("-o", "--output", metavar="DIR", type=named_path, help="write packages to DIR (default: here)")
-    parser.add_argument("--name", metavar="NAME", type=named_word, help="(default: of the one module)")
     parser.add_argument(
-        "--version", metavar="VERSION", type=named_word, help="(default: MODULE_VERSION of all modules)"
+        "--name", metavar="NAME", type=named_word, help="(default: of the one module, else as dkms.conf says)"
+    )
+    parser.add_argument(
+        "--version",
+        metavar="VERSION",
+        type=named_word,
+        help="(default: MODULE_VERSION of all modules, else as dkms.conf says)",
     )
     parser.add_argument("--maintainer", metavar="'NAME <ADDRESS>'", type=named_word, help=_MAINTAINER)
     parser.add_argument("--summary", metavar="TEXT", type=named_word, help="(default: MODULE_DESCRIPTION)")

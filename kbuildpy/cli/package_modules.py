@@ -13,6 +13,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from kbuildpy.cli.package_conf import wish_with_conf
 from kbuildpy.cli.package_sources import package_sources
 from kbuildpy.cli.shared_options import job_count
 from kbuildpy.errors import KbuildError, UsageError
@@ -44,10 +45,10 @@ def package_modules(args: argparse.Namespace) -> int:
         return package_sources(args, wish.copyright)
     kernels = _kernels(args)
     modules = read_modules(args.files, [kernel.release for kernel in kernels], wish.folder)
-    packages = [
-        make_package(found, release, wish, os.environ)
-        for release, found in modules_of_kernels(modules, [kernel.release for kernel in kernels]).items()
-    ]
+    by_release = modules_of_kernels(modules, [kernel.release for kernel in kernels])
+    packed = [module for found in by_release.values() for module in found]
+    wish = wish_with_conf(wish, packed, args.files, next(iter(by_release)), quiet=args.quiet)
+    packages = [make_package(found, release, wish, os.environ) for release, found in by_release.items()]
     kernels = [kernel for kernel in kernels if kernel.release in {package.release for package in packages}]
     formats = [format_of(args.package, _format_wish(args), kernel.exports) for kernel in kernels]
     _tell_unchecked_signatures(args, packages)

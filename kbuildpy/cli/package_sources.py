@@ -17,9 +17,8 @@ from pathlib import Path
 
 from kbuildpy.child import end_with
 from kbuildpy.cli.init import asking_kbuild
+from kbuildpy.cli.package_conf import CONF, conf_for
 from kbuildpy.dkms.conf import DkmsConf
-from kbuildpy.dkms.destination import distribution
-from kbuildpy.dkms.read_conf import ConfKernel, read_conf
 from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.kernel.chosen import Need
 from kbuildpy.kernel.resolve import resolve
@@ -34,8 +33,6 @@ from kbuildpy.package.write_package import digest_of, package_scratch, put_in_pl
 from kbuildpy.printable import printable
 from kbuildpy.run import run
 from kbuildpy.scaffold.existing import Existing, read_existing
-
-CONF = "dkms.conf"
 
 
 def package_sources(args: argparse.Namespace, copyright: str) -> int:
@@ -87,10 +84,10 @@ def _made_conf(existing: Existing | None) -> dict[str, bytes]:
 
 
 def _read_conf(sources: Path, trees: Sequence[KernelTree]) -> DkmsConf:
-    """The package's dkms.conf, without this machine's overrides, for the first of `trees`, else the running kernel."""
+    """The package's dkms.conf, for the first of `trees`, else the running kernel."""
     release = trees[0].release if trees else os.uname().release
     tree = trees[0].objects if trees else Path("/lib/modules", release, "build")
-    return read_conf(sources / CONF, ConfKernel(release, os.uname().machine, tree, distribution()))
+    return conf_for(sources / CONF, release, tree)
 
 
 def _package(

@@ -46,12 +46,17 @@ def package_version(given: str, stated: Sequence[str]) -> str:
         )
         raise UsageError(f"the package needs a version: {what}", hint="add --version VERSION")
     version = given or versions[0]
-    if not _VERSION.match(version):
+    if not is_version(version):
         raise UsageError(
             f"--version {printable(version)}: not a version that all formats can have",
             hint="it begins with a digit, and has letters, digits, . + ~ (for a revision, use 1.2+3 instead of 1.2-3)",
         )
     return version
+
+
+def is_version(word: str) -> bool:
+    """Whether all formats can have the version `word`."""
+    return bool(_VERSION.match(word))
 
 
 def check_release(release: str) -> str:

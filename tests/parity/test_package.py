@@ -241,6 +241,43 @@ def test_a_module_that_states_a_command_as_a_name_gets_into_no_script(
     assert not (tmp_path / "out").exists()
 
 
+def test_a_dkms_conf_tells_what_the_modules_do_not(tree: KernelTree, samples: dict[str, Path], tmp_path: Path) -> None:
+    folder = tmp_path / "drv" / "build" / tree.release
+    folder.mkdir(parents=True)
+    for name in ("hello.ko", "params.ko"):
+        contents = samples[name].read_bytes()
+        (folder / name).write_bytes(contents.replace(b"\0version=", b"\0Version="))
+    conf = tmp_path / "drv" / "dkms.conf"
+    conf.write_text(
+        'PACKAGE_NAME="My_Drv"\nPACKAGE_VERSION="2.5"\nBUILT_MODULE_NAME="hello"\nDEST_MODULE_LOCATION=/extra\n'
+    )
+    both = (folder / "hello.ko", folder / "params.ko")
+    calls: dict[tuple[str | Path, ...], tuple[str, str]] = {
+        ("drv",): ("my-drv", "2.5"),
+        ("drv/build",): ("my-drv", "2.5"),
+        (f"drv/build/{tree.release}",): ("my-drv", "2.5"),
+        both: ("my-drv", "2.5"),
+        both[:1]: ("hello", "2.5"),
+        (*both, "--name", "other"): ("other", "2.5"),
+        (*both, "--version", "3"): ("my-drv", "3"),
+    }
+    for number, (words, expected) in enumerate(calls.items()):
+        done = package("tar", *words, "-o", f"out{number}", "--format", "json", tree=tree, cwd=tmp_path)
+        value = json.loads(done.text)
+        assert (value["name"], value["version"]) == expected, words
+        assert f"{expected[1] if '--version' not in words else expected[0]}, as {conf} says" in done.error_text
+    done = package("tar", *both, "--name", "other", "--version", "3", "-o", "out", tree=tree, cwd=tmp_path)
+    assert "says" not in done.error_text
+    conf.write_text(
+        'PACKAGE_NAME="my-drv"\nPACKAGE_VERSION="2.5-1"\nBUILT_MODULE_NAME="hello"\nDEST_MODULE_LOCATION=/extra\n'
+    )
+    for text in (conf.read_text(), "echo broken; exit 1\n"):
+        conf.write_text(text)
+        done = package("tar", "drv", "--name", "other", "-o", "none", tree=tree, cwd=tmp_path)
+        assert (done.returncode, "needs a version" in done.error_text) == (2, True), done.error_text
+    assert not (tmp_path / "none").exists()
+
+
 def test_wrong_calls_say_what_is_missing(tree: KernelTree, samples: dict[str, Path], tmp_path: Path) -> None:
     hello, params = samples["hello.ko"], samples["params.ko"]
     wrong = {
