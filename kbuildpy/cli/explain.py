@@ -28,7 +28,7 @@ from kbuildpy.origins.explain_object import ExplainedObject, explain_objects
 from kbuildpy.origins.flag_difference import flag_difference
 from kbuildpy.printable import printable
 from kbuildpy.say import complain
-from kbuildpy.similar import did_you_mean
+from kbuildpy.similar import did_you_mean, similar_file
 
 EXAMPLES = (
     "kbuildpy explain hello.o",
@@ -133,7 +133,10 @@ def directory_and_objects(paths: Sequence[str]) -> tuple[Path, list[str]]:
 def _object_of(word: str) -> str:
     stem, ending = os.path.splitext(word)  # noqa: PTH122
     if ending not in (".o", ".c", ".S", ".rs"):
-        raise UsageError(f"{word}: neither an object (x.o) nor a source (x.c, x.S, x.rs)")
+        said = "neither an object (x.o) nor a source (x.c, x.S, x.rs)"
+        raise UsageError(
+            f"{word}: {said}" + ("" if Path(word).exists() else ", and no directory"), hint=similar_file(word)
+        )
     return f"{stem}.o"
 
 

@@ -16,6 +16,7 @@ from kbuildpy.kernel.chosen import Need
 from kbuildpy.kernel.resolve import resolve_one
 from kbuildpy.printable import printable
 from kbuildpy.scaffold.existing import Ask, Existing, Modules, read_existing
+from kbuildpy.similar import similar_file
 
 _WORDS = {"new": "written", "more": "lines added at the end", "kept": "left as it is"}
 
@@ -52,7 +53,8 @@ def run(args: argparse.Namespace) -> int:
     directory = Path(directories[0] if directories else ".")
     if not directory.is_dir():
         raise UsageError(
-            f"{directory}: no such directory" if not directory.exists() else f"{directory}: not a directory"
+            f"{directory}: no such directory" if not directory.exists() else f"{directory}: not a directory",
+            hint=similar_file(directory),
         )
     if len(args.kernels) > 1:
         raise UsageError(f"-k {' -k '.join(args.kernels)}: one kernel at a time, not {len(args.kernels)}")

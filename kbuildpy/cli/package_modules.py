@@ -31,6 +31,7 @@ from kbuildpy.package.module_package import UPDATES, ModulePackage
 from kbuildpy.package.sysext import SysextWish
 from kbuildpy.package.write_package import digest_of, package_scratch, write_package
 from kbuildpy.printable import printable
+from kbuildpy.similar import no_such_path
 
 
 def package_modules(args: argparse.Namespace) -> int:
@@ -38,6 +39,9 @@ def package_modules(args: argparse.Namespace) -> int:
     jobs = job_count(args)
     if not args.files:
         raise UsageError("nothing to package", hint="name modules, or directories of them")
+    missing = next((path for path in args.files if not path.exists()), None)
+    if missing is not None:
+        raise no_such_path(missing)
     wish = _wish(args)
     given = (name for name, value in vars(args).items() if value)
     refuse_foreign_options(args.package, given, lambda name: f"--{name.replace('_', '-')}")

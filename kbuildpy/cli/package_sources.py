@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sys
 import tempfile
 from collections.abc import Sequence
 from functools import partial
@@ -24,7 +25,7 @@ from kbuildpy.kernel.chosen import Need
 from kbuildpy.kernel.resolve import resolve
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.own_command import own_command
-from kbuildpy.package.dkms_deb import SourcePackage, build_source_deb, licenses_of, newest, read_sources
+from kbuildpy.package.dkms_deb import SourcePackage, build_source_deb, licenses_of, newest, read_sources, secrets_below
 from kbuildpy.package.format import BuildPlace
 from kbuildpy.package.module_package import PackageFile
 from kbuildpy.package.package_names import maintainer, package_date, package_name, package_version, text_line
@@ -33,6 +34,8 @@ from kbuildpy.package.write_package import digest_of, package_scratch, put_in_pl
 from kbuildpy.printable import printable
 from kbuildpy.run import run
 from kbuildpy.scaffold.existing import Existing, read_existing
+
+_CLOSED = "others may not read it here, and everybody can in the package: is it meant to be there?"
 
 
 def package_sources(args: argparse.Namespace, copyright: str) -> int:
@@ -45,6 +48,7 @@ def package_sources(args: argparse.Namespace, copyright: str) -> int:
     )
     existing = None if (directory / CONF).is_file() else _read_existing(directory, args.kernels)
     files = read_sources(directory, _made_conf(existing))
+    _tell_secrets(directory)
     output = args.output or Path()
     with tempfile.TemporaryDirectory(prefix="kbuildpy-") as name:
         sources = Path(name, "sources")
@@ -113,6 +117,13 @@ def _package(
         copyright,
         tuple(args.depends),
     )
+
+
+def _tell_secrets(directory: Path) -> None:
+    keys, closed = secrets_below(directory)
+    for names, said in ((keys, "a private key, left out of the package"), (closed, _CLOSED)):
+        for name in names:
+            print(f"kbuildpy: {printable(name)}: {said}", file=sys.stderr)
 
 
 def _try_build(directory: Path, sources: Path, tree: KernelTree, out: Path) -> None:

@@ -32,6 +32,7 @@ from kbuildpy.preflight.machine import dkms_sources, loaded_modules, settings
 from kbuildpy.preflight.subjects import candidates, module_set
 from kbuildpy.preflight.text import module_finding_json, preflight_lines, setting_finding_json
 from kbuildpy.printable import printable
+from kbuildpy.similar import similar_file
 
 EXAMPLES = (
     "kbuildpy preflight",
@@ -83,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
     """Print what would be lost; 1 if anything would."""
     root: Path = args.root
     if not root.is_dir():
-        raise UsageError(f"--root {root}: no such directory")
+        raise UsageError(f"--root {root}: no such directory", hint=similar_file(root))
     if "" in args.words:
         raise UsageError("an empty name")
     if args.hold:

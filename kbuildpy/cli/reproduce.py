@@ -105,7 +105,10 @@ def run(args: argparse.Namespace) -> int:
     _require_trust(record, proof, variables, trusted=trusted)
     source = (args.source or Path(record.directory)).resolve()
     if not source.is_dir():
-        raise UsageError(f"{source}: no such directory", hint="name the directory of the sources: --source DIR")
+        raise UsageError(
+            f"{source}: no such directory",
+            hint=similar_file(source) or "name the directory of the sources: --source DIR",
+        )
     tree = _tree(args.kernel, record, trusted=trusted)
 
     def strip(module: bytes) -> bytes:

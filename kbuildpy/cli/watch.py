@@ -24,7 +24,7 @@ from kbuildpy.cli.shared_options import (
     split_words,
 )
 from kbuildpy.errors import KbuildError, UsageError
-from kbuildpy.kbuild.check_paths import check_kbuild_file
+from kbuildpy.kbuild.check_paths import check_directory_name, check_kbuild_file
 from kbuildpy.kbuild.finished_build import FileState, file_state, noted_files
 from kbuildpy.kbuild.sources import walk_sources
 from kbuildpy.kernel.chosen import Need
@@ -105,6 +105,7 @@ def run(args: argparse.Namespace) -> int:
     if len(paths) > 1:
         raise UsageError(f"one directory at a time, not {len(paths)}: {', '.join(paths)}")
     directory = Path(paths[0] if paths else "").absolute()
+    check_directory_name(directory.resolve())
     check_kbuild_file(directory.resolve())
     command = list(args.command or ())
     if args.command is not None and (not command or command[0] not in _COMMANDS):

@@ -16,6 +16,7 @@ from kbuildpy.kernel.image import release_without_unpacking
 from kbuildpy.kernel.resolve import resolve
 from kbuildpy.kernel.rooted import Rooted
 from kbuildpy.printable import printable
+from kbuildpy.similar import similar_file
 from kbuildpy.which.answer import ModuleAnswer, answer_json
 from kbuildpy.which.look_up import look_up
 from kbuildpy.which.place import KernelPlace, default_place, find_place, releases_of, running_release
@@ -56,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
     """Print what becomes of each name; 0 if all are loaded."""
     root = args.root.resolve()
     if not root.is_dir():
-        raise UsageError(f"--root {args.root}: no such directory")
+        raise UsageError(f"--root {args.root}: no such directory", hint=similar_file(args.root))
     for word in args.words:
         _check_name(word)
     if args.lookup and (args.cert or args.sig_enforce or args.lockdown):

@@ -10,7 +10,8 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from kbuildpy.kbuild.overlay import Overlay
 from kbuildpy.kbuild.overlay_files import forget_outdated, keep, written_files
 from kbuildpy.kbuild.own_rules import MakeKilledError, make_sources, run_own_rules
 from kbuildpy.kbuild.plan import ObjectPlan, Plan, plan_from_json, plan_to_json
-from kbuildpy.kbuild.source_copy import copy_path, copy_sources, is_written, note_sources
+from kbuildpy.kbuild.source_copy import copy_path, copy_sources, is_written, note_sources, remove_copy
 from kbuildpy.kbuild.tree_answer import TreeAnswer
 
 
@@ -55,7 +56,8 @@ def evaluate(
     try:
         return _evaluate_in_overlay(answer, directory, out, environ=environ, jobs=jobs, goals=goals)
     except OverlayRefused as refused:
-        return _evaluate_copy(answer, directory, out, environ=environ, jobs=jobs, goals=goals, refusal=str(refused))
+        with _errors_name(directory, copy_path(directory, out)):
+            return _evaluate_copy(answer, directory, out, environ=environ, jobs=jobs, goals=goals, refusal=str(refused))
 
 
 def look_at(
@@ -147,11 +149,17 @@ def _evaluate_copy(
         # The text of a Kbuild file does not show whether it writes while make reads it. So ask about a copy first, and
         # look for new files there.
         copy = copy_sources(directory, out)
-        plan = remembered_plan(answer, copy, environ=environ, cache=generated, goals=goals)
-        plan = plan or ask_directory(answer, copy, environ=environ, goals=goals)
+        try:
+            plan = remembered_plan(answer, copy, environ=environ, cache=generated, goals=goals)
+            plan = plan or ask_directory(answer, copy, environ=environ, goals=goals)
+        except KbuildError:
+            if not generated.exists():
+                remove_copy(out)
+            raise
         if plan.custom or is_written(directory, out):
             plan = replace(_renamed(plan, Path(plan.directory), directory), custom=True)
         else:
+            remove_copy(out)
             plan = ask_directory(answer, directory, environ=environ, cache=cache, goals=goals)
     if not plan.custom:
         layout = Layout(str(directory), str(directory), str(out), answer.working_directory(str(directory)))
@@ -161,6 +169,17 @@ def _evaluate_copy(
     plan = replace(plan, warnings=plan.warnings.replace(str(copy), str(directory)), custom=True)
     layout = Layout(str(directory), str(copy), str(out), answer.working_directory(str(copy)))
     return Evaluation(plan, layout, printed, refusal)
+
+
+@contextmanager
+def _errors_name(directory: Path, copy: Path) -> Iterator[None]:
+    """Let errors name `directory` instead of its copy."""
+    try:
+        yield
+    except KbuildError as error:
+        error.message = error.message.replace(str(copy), str(directory))
+        error.hint = error.hint.replace(str(copy), str(directory))
+        raise
 
 
 def _look_at_copy(

@@ -5,7 +5,7 @@ It is used where the system refuses an overlay; Kbuild is then asked about the c
 names the user's directory, as after an in-place build; files that the rules themselves write may name the copy.
 
 Paths that leave the module directory (`$(src)/../common`) work in the copy too: the folders above the copy hold links
-to the neighbours of the original folders.
+to the neighbours of the original folders. A private key is not copied: the copy holds a link to it.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from kbuildpy.kernel.cache import read_json, write_json
+from kbuildpy.private_keys import is_private_key
 
 _ANCESTORS = 4
 _LEFT_OUT = frozenset({".git", ".hg", ".svn", ".sconsign.dblite"})
@@ -61,12 +62,16 @@ def note_sources(directory: Path, out: Path) -> None:
 
     Removes a copy of the sources that a run without an overlay left, because the note no longer describes it.
     """
-    copies = out / ".kbuildpy" / "sources"
-    if copies.exists():
-        shutil.rmtree(copies, ignore_errors=True)
+    _remove(out)
     now = _sources(directory, out)
     if read_json(_manifest(out)) != now:
         write_json(_manifest(out), now)
+
+
+def remove_copy(out: Path) -> None:
+    """Remove the copy of the sources, which nothing needs."""
+    _remove(out)
+    _manifest(out).unlink(missing_ok=True)
 
 
 def copy_sources(directory: Path, out: Path) -> Path:
@@ -93,6 +98,12 @@ def copy_sources(directory: Path, out: Path) -> Path:
     if now != before:
         write_json(_manifest(out), now)
     return copy
+
+
+def _remove(out: Path) -> None:
+    copies = out / ".kbuildpy" / "sources"
+    if copies.exists():
+        shutil.rmtree(copies, ignore_errors=True)
 
 
 def _noted_sources(out: Path) -> dict[str, Any]:
@@ -151,6 +162,9 @@ def _copy(source: Path, target: Path, directory: Path) -> None:
     if target.is_dir() and not target.is_symlink():
         shutil.rmtree(target)
     target.unlink(missing_ok=True)
+    if is_private_key(source):
+        target.symlink_to(os.path.realpath(source))
+        return
     if source.is_file():
         shutil.copy2(source, target)
         return

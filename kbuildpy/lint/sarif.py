@@ -21,6 +21,7 @@ from kbuildpy.errors import UsageError
 from kbuildpy.files import read_limited
 from kbuildpy.lint.finding import Finding, FindingNote
 from kbuildpy.lint.source_lines import SourceLines
+from kbuildpy.similar import similar_file
 
 _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 _FINGERPRINT = "kbuildpyFinding/v1"
@@ -60,7 +61,8 @@ def read_baseline(path: Path) -> frozenset[str]:
         found = [result for run in log["runs"] for result in run.get("results", [])]
         marks = [result["partialFingerprints"][_FINGERPRINT] for result in found]
     except OSError as error:
-        raise UsageError(f"{path}: {error.strerror}", hint="kbuildpy lint --sarif FILE makes a baseline") from error
+        hint = similar_file(path) or "kbuildpy lint --sarif FILE makes a baseline"
+        raise UsageError(f"{path}: {error.strerror}", hint=hint) from error
     except (ValueError, RecursionError, LookupError, TypeError, AttributeError) as error:
         raise wrong from error
     if not all(isinstance(mark, str) for mark in marks):

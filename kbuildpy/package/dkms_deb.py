@@ -19,6 +19,7 @@ from kbuildpy.package.deb_file import build_deb, files_in_deb
 from kbuildpy.package.format import BuildPlace
 from kbuildpy.package.module_package import PackageFile
 from kbuildpy.printable import printable
+from kbuildpy.private_keys import is_private_key
 
 _LEFT_OUT_FOLDERS = frozenset({"build", "build-coverage", "coverage", "debian"})
 _LEFT_OUT = (".o", ".ko", ".mod", ".mod.c", ".cmd", ".symvers", ".order", ".dblite", ".deb", ".a", ".pyc")
@@ -69,8 +70,8 @@ class SourcePackage:
 
 
 def read_sources(directory: Path, more: Mapping[str, bytes]) -> list[PackageFile]:
-    """The sources in `directory`, without what builds leave there and without names that begin with a dot, and the
-    files of `more`. Raises `UsageError` for a file that leads out of it."""
+    """The sources in `directory`, without what builds leave there, without names that begin with a dot and without
+    private keys, and the files of `more`. Raises `UsageError` for a file that leads out of it."""
     found = {name: PackageFile(name, contents) for name, contents in more.items()}
     size = 0
     for path in _walk(directory):
@@ -79,6 +80,8 @@ def read_sources(directory: Path, more: Mapping[str, bytes]) -> list[PackageFile
             raise UsageError(f"{path}: a link that leads out of {directory}", hint="put the file there")
         if not path.is_file():
             raise UsageError(f"{path}: neither a file nor a directory")
+        if is_private_key(path):
+            continue
         if not name.isprintable() or "\n" in name:
             raise UsageError(f"{printable(str(path))}: not a name for a file of a package", hint="rename it")
         size += path.stat().st_size
@@ -86,6 +89,21 @@ def read_sources(directory: Path, more: Mapping[str, bytes]) -> list[PackageFile
             raise UsageError(f"{directory}: more than {_LARGEST >> 30} GiB of sources", hint="name the module's folder")
         found.setdefault(name, PackageFile(name, path.read_bytes(), 0o755 if path.stat().st_mode & 0o100 else 0o644))
     return [found[name] for name in sorted(found)]
+
+
+def secrets_below(directory: Path) -> tuple[list[str], list[str]]:
+    """The private keys among the sources in `directory`, which `read_sources` leaves out; and the files that it packs,
+    although others may not read them, where they may read the rest. Names are relative to `directory`."""
+    keys, closed, is_open = [], [], False
+    for path in _walk(directory):
+        name = str(path.relative_to(directory))
+        if is_private_key(path):
+            keys.append(name)
+        elif not path.stat().st_mode & 0o044:
+            closed.append(name)
+        else:
+            is_open = True
+    return keys, closed if is_open else []
 
 
 def newest(directory: Path) -> int:

@@ -153,8 +153,9 @@ def _why_unknown(message: Message, keyring: Keyring) -> Rejection | None:
     if not message.embedded and (issuer := next(_issuers(message, keyring), None)):
         return Rejection(
             "ENOKEY",
-            f"no trusted certificate is the signer's: it is one that {issuer.name!r}, which is trusted, has issued; a "
-            "delegate's certificate has to come with the signature (kbuildpy sign --embed-certificates)",
+            f"no trusted certificate is the signer's: {issuer.name!r}, which has issued it, is the name of a trusted "
+            "one; so another key with that name has signed, or a delegate, whose certificate has to come with the "
+            "signature (kbuildpy sign --embed-certificates)",
         )
     return None
 

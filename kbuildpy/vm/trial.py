@@ -22,6 +22,7 @@ from kbuildpy.kernel.module_files import is_module_name, read_module
 from kbuildpy.kernel.module_identity import built_for, needed_modules, own_name
 from kbuildpy.kernel.needs_first import needs_first
 from kbuildpy.kernel.own_modules import OwnModules
+from kbuildpy.similar import no_such_path
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,8 @@ def read_trial(file: Path, parameters: str = "", *, given: bool = True) -> Trial
     try:
         contents = read_module(file)
     except KbuildError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            raise no_such_path(file) from error
         if isinstance(error.__cause__, OSError):
             raise UsageError(error.message, hint="name module files (.ko)") from error
         raise

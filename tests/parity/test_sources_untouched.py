@@ -145,6 +145,32 @@ def test_links_and_special_files_beside_own_rules(tree: KernelTree, tmp_path: Pa
     assert f"{place}/drv/main.c:1:13: error:" in refused().error_text
 
 
+def test_a_build_without_an_overlay_leaves_no_copy_that_nothing_needs(tree: KernelTree, tmp_path: Path) -> None:
+    place, out = tmp_path / "drv", tmp_path / "out"
+    place.mkdir()
+    (place / "drv.c").write_text('#include <linux/module.h>\nMODULE_LICENSE("GPL");\nMODULE_DESCRIPTION("d");\n')
+    (place / "key.pem").write_text("-----BEGIN PRIVATE KEY-----\nsecret\n")
+    words = [*REFUSING, sys.executable, "-m", "kbuildpy", "build", str(place), "-k", str(tree.objects), "-o", str(out)]
+    for line in ("obj-m += dvr.o\n", "obj-m += drv.o\n"):
+        (place / "Kbuild").write_text(line)
+        done = run(words, check=False)
+        assert not (out / tree.release / ".kbuildpy/sources").exists()
+        if "dvr" in line:
+            assert f"{place}/dvr." in done.error_text and str(out) not in done.error_text
+    assert done.returncode == 0, done.error_text
+    (place / "Kbuild").write_text(
+        "obj-m += drv.o\n$(obj)/drv.o: $(obj)/made.h\n$(obj)/made.h: $(src)/key.pem\n\twc -c $< >$@\n"
+    )
+    done = run(words, check=False)
+    assert (done.returncode, done.error_text.count("no overlay over")) == (0, 1), done.error_text
+    [copy] = (out / tree.release / ".kbuildpy/sources").rglob("made.h")
+    assert (copy.parent / "key.pem").is_symlink()
+    holding = [
+        path for path in out.rglob("*") if path.is_file() and not path.is_symlink() and b"secret" in path.read_bytes()
+    ]
+    assert holding == []
+
+
 def test_git_sees_an_untouched_checkout(tree: KernelTree, tmp_path: Path) -> None:
     def check_in(place: Path) -> None:
         rule = "$(obj)/made.c: $(src)/made.in\n\tcp $< $@\n"

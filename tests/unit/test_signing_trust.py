@@ -159,7 +159,7 @@ def test_a_delegates_signature_without_its_certificate_says_what_is_missing() ->
     module = append_signature(MODULE, signature("rsa leaf", LEAF))
     errno, reason = outcome(module, ring(ROOT))
     assert errno == "ENOKEY"
-    assert "is one that 'root', which is trusted, has issued" in reason and "--embed-certificates" in reason
+    assert "'root', which has issued it, is the name of a trusted one" in reason and "--embed-certificates" in reason
     # The part of a ring that is kept with a verdict says the same.
     signer = ours(LEAF).identifier
     assert outcome(module, ring(ROOT, MIDDLE).restricted_to(frozenset({signer}))) == (errno, reason)
