@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -28,7 +29,11 @@ def most_similar(name: str, names: Iterable[str], *, cutoff: float = 0.7) -> str
 
 def no_such_path(path: str | Path) -> UsageError:
     """The error for a file or directory that is not there."""
-    return UsageError(f"{path}: no such file or directory", hint=similar_file(path))
+    folder, name = os.path.split(path)
+    hint = similar_file(path)
+    if name == "build" and any(os.path.isfile(os.path.join(folder, file)) for file in ("Kbuild", "Makefile")):  # noqa: PTH113, PTH118
+        hint = f"build the modules first: kbuildpy build {shlex.quote(folder or '.')}"
+    return UsageError(f"{path}: no such file or directory", hint=hint)
 
 
 def similar_file(path: str | Path, suffixes: tuple[str, ...] = ("",)) -> str:

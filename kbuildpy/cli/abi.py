@@ -23,7 +23,7 @@ from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.kbuild.ask_module_facts import ask_module_facts
 from kbuildpy.kernel.chosen import ChosenKernel, Need
 from kbuildpy.kernel.find_image import root_of_kernel
-from kbuildpy.kernel.module_files import find_modules
+from kbuildpy.kernel.module_files import find_modules, no_modules_below
 from kbuildpy.kernel.resolve import resolve_one
 from kbuildpy.loader.check import Check, check_files
 from kbuildpy.loader.kernels.from_chosen import loader_kernel
@@ -73,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("--symbol and --with-modules compare kernels: leave them out, or the modules")
     files = find_modules(args.files)
     if args.files and not files:
-        raise UsageError(f"no modules below {', '.join(map(str, args.files))}")
+        raise no_modules_below(args.files)
     old, new = (_side(word, asks=bool(files)) for word in (args.old, args.new))
     if not files:
         for line in _of_kernels(args, old, new):

@@ -29,7 +29,7 @@ from kbuildpy.install.rivals import rival_sentence
 from kbuildpy.kbuild.ask_module_facts import ask_module_facts
 from kbuildpy.kernel.chosen import ChosenKernel, Need
 from kbuildpy.kernel.depmod_order import installed_modules
-from kbuildpy.kernel.module_files import find_modules, module_name
+from kbuildpy.kernel.module_files import find_modules, module_name, no_modules_below
 from kbuildpy.kernel.resolve import resolve, resolve_release
 from kbuildpy.kernel.words import OWN
 from kbuildpy.loader.check import Check, Result, built_for, check_files, unreadable
@@ -96,7 +96,7 @@ def run(args: argparse.Namespace) -> int:
         return check_script(args, _kernels(args, args.kernels))
     files = find_modules(args.files)
     if args.files and not files:
-        raise UsageError(f"no modules below {', '.join(map(str, args.files))}")
+        raise no_modules_below(args.files)
     words = args.kernels
     if args.installed is not None:
         directory = _installed_directory(args.installed)

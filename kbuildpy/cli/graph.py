@@ -8,7 +8,7 @@ from pathlib import Path
 
 from kbuildpy.cli.shared_options import add_kernels, add_quiet, named_path, named_word, require_folder
 from kbuildpy.errors import UsageError
-from kbuildpy.kernel.module_files import find_modules
+from kbuildpy.kernel.module_files import find_modules, no_modules_below
 
 EXAMPLES = (
     "kbuildpy graph BUILD -o modules.svg",
@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(f"--distance {args.distance}: at least one edge")
     files = find_modules(args.files or [Path()])
     if not files:
-        raise UsageError(f"no modules below {', '.join(map(str, args.files or ['the working directory']))}")
+        raise no_modules_below(args.files)
     from kbuildpy.cli.graph_output import print_graph  # (slow: the loader)
 
     return print_graph(args, files, format)

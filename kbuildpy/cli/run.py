@@ -29,7 +29,7 @@ from kbuildpy.errors import KbuildError, UsageError, unexpected
 from kbuildpy.info.message_places import MessagePlace, message_queries, read_place
 from kbuildpy.info.report import messages_of
 from kbuildpy.kernel.instrumented import is_instrumented
-from kbuildpy.kernel.module_files import find_modules, module_name
+from kbuildpy.kernel.module_files import find_modules, module_name, no_modules_below
 from kbuildpy.printable import printable
 from kbuildpy.vm.describe import as_text, describe_test
 from kbuildpy.vm.devices import check_devices
@@ -339,7 +339,7 @@ def _files(named: Sequence[Path]) -> list[Path]:
         return [*named]
     found = [file for path in named for file in (find_modules([path]) if path.is_dir() else [path])]
     if not found:
-        raise UsageError(f"no modules below {', '.join(map(str, named))}")
+        raise no_modules_below(named)
     return list(dict.fromkeys(found))
 
 

@@ -63,7 +63,7 @@ def export_digests(
         print(f"kbuildpy: {args.export} was not written: {failed} modules have no digest", file=sys.stderr)
         return 1
     if not lines:
-        print(f"kbuildpy: {args.export} was not written: all modules are signed already", file=sys.stderr)
+        print(f"kbuildpy: {args.export} was not written: all modules have this signature already", file=sys.stderr)
         return 0
     try:
         with replacing(args.export) as slot:

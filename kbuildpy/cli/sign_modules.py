@@ -20,7 +20,7 @@ from kbuildpy.install.pack import RulesFor, packer
 from kbuildpy.install.separate_debug import stripper
 from kbuildpy.kernel.chosen import Need
 from kbuildpy.kernel.installing import InstallRules
-from kbuildpy.kernel.module_files import find_modules
+from kbuildpy.kernel.module_files import find_modules, no_modules_below
 from kbuildpy.kernel.resolve import resolve_one, resolve_release
 from kbuildpy.kernel.signing_policy import signing_policy_of
 from kbuildpy.kernel.tree import KernelTree
@@ -52,7 +52,7 @@ def sign_modules(args: argparse.Namespace) -> int:
     if not paths and args.queue and not args.files and not args.queue.exists():
         raise UsageError(f"{args.queue}: no such queue", hint="it is finished, or not made yet: name the modules")
     if not paths and not (args.queue and not args.files):
-        raise UsageError(f"no modules (.ko) in {', '.join(map(str, args.files)) or 'the call: name some'}")
+        raise no_modules_below(args.files) if args.files else UsageError("no modules (.ko) in the call: name some")
     if args.attach:
         return _attach(args, paths)
     prepare = _stripper(args) if args.strip else None

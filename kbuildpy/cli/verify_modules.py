@@ -12,7 +12,7 @@ from kbuildpy.cli.progress import Say, print_line, with_bar
 from kbuildpy.cli.shared_options import job_count
 from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.kernel.chosen import Need
-from kbuildpy.kernel.module_files import find_modules
+from kbuildpy.kernel.module_files import find_modules, no_modules_below
 from kbuildpy.kernel.resolve import resolve
 from kbuildpy.printable import printable, printable_error
 from kbuildpy.signing.anchors import load_certificates, load_directory, load_revocations
@@ -35,7 +35,7 @@ def verify_modules(args: argparse.Namespace) -> int:
         files, changed = compare_manifest(args.manifest, args.files, files)
         nobody_signed = not any(entry.signer for entry in read_manifest(args.manifest))
     if not files and not changed:
-        raise UsageError(f"no modules below {', '.join(map(str, args.files)) or args.manifest}")
+        raise no_modules_below(args.files or [args.manifest])
     if nobody_signed and not _says_whom_to_trust(args):
         return _report_unchanged(files, changed, args)
     keyrings = _keyrings(args)

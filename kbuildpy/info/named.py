@@ -15,7 +15,7 @@ from pathlib import Path
 from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.info.fields import Field
 from kbuildpy.kernel.depmod_indexes import built_in_modinfo
-from kbuildpy.kernel.module_files import MODULE_SUFFIXES, find_modules
+from kbuildpy.kernel.module_files import MODULE_SUFFIXES, find_modules, no_modules_below
 from kbuildpy.kernel.own_modules import OwnModules
 
 BUILT_IN = "(builtin)"
@@ -65,7 +65,7 @@ def _files(word: str) -> Sequence[str | Path]:
         return [word]
     found = find_modules([Path(word)])
     if not found:
-        raise UsageError(f"no modules below {word}")
+        raise no_modules_below([word])
     return found
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
@@ -83,6 +84,16 @@ def find_modules(paths: Iterable[Path]) -> list[Path]:
         else:
             raise no_such_path(path)
     return list(found)
+
+
+def no_modules_below(paths: Iterable[str | Path]) -> UsageError:
+    """The error for directories without modules: where one has a Kbuild file, it says how modules get there."""
+    named = list(map(Path, paths)) or [Path()]
+    sources = next((path for path in named if any((path / name).is_file() for name in ("Kbuild", "Makefile"))), None)
+    return UsageError(
+        f"no modules below {', '.join(map(str, named))}",
+        hint=f"build the modules first: kbuildpy build {shlex.quote(str(sources))}" if sources else "",
+    )
 
 
 def read_module(path: Path) -> bytes:

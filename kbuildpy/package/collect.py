@@ -13,7 +13,7 @@ from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.info.report import inspect
 from kbuildpy.install.modules import BuiltModule, modules_below, modules_of_build
 from kbuildpy.kernel.instrumented import refuse_instrumented
-from kbuildpy.kernel.module_files import MODULE_SUFFIXES, read_packed, unpacked
+from kbuildpy.kernel.module_files import MODULE_SUFFIXES, no_modules_below, read_packed, unpacked
 from kbuildpy.package.machine_names import machine_of
 from kbuildpy.package.module_package import UPDATES, ModulePackage, PackagedModule
 from kbuildpy.package.package_names import (
@@ -61,7 +61,7 @@ def read_modules(paths: Sequence[Path], releases: Sequence[str], folder: str) ->
         if path.is_dir():
             below = _below(path, releases)
             if not below:
-                raise UsageError(f"no modules below {path}")
+                raise no_modules_below([path])
             found += [_read(module, folder, is_named=False) for module in below]
         elif path.is_file():
             found.append(_read(BuiltModule(path, path.name), folder, is_named=True))

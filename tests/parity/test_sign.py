@@ -321,7 +321,7 @@ def test_an_expired_certificate_is_warned_of_and_signs(tree: KernelTree, tmp_pat
             "alone: not an X.509 certificate\n  it is a private ",
         ),
         (["m.ko", "--key", "KEY", "--hash", "md5"], 2, "md5: no such hash"),
-        (["empty", "--key", "KEY"], 2, "no modules (.ko) in empty"),
+        (["empty", "--key", "KEY"], 2, "no modules below empty"),
         (["m.ko", "-s", "m.ko"], 1, "not a CMS message"),
         (["m.ko", "-s", "m.ko", "--key", "KEY"], 2, "takes no key"),
         (["m.ko", "--key", "KEY", "--manifest", "m.ko"], 1, "not a line of a manifest"),

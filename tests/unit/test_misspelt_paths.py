@@ -59,6 +59,21 @@ def test_a_word_that_is_neither_an_object_nor_there_is_asked_back(
     ]
 
 
+@pytest.mark.parametrize("command", ["check", "info", "package", "run", "sign", "verify"])
+@pytest.mark.parametrize("words", ["drv", "drv/build"])
+def test_a_directory_that_was_not_built_yet_is_to_be_built(
+    command: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "drv").mkdir()
+    (tmp_path / "drv/Kbuild").write_text("obj-m := x.o\n")
+    tree = str(fake_tree(tmp_path / "tree"))
+    call = [word.replace("{}", words).replace("{tree}", tree) for word in COMMANDS[command]]
+    assert main(call) == 2
+    said = "no modules below drv" if words == "drv" else "drv/build: no such file or directory"
+    assert f"error: {said}\n  build the modules first: kbuildpy build drv" in capsys.readouterr().err
+
+
 def test_the_first_folder_that_is_not_there_is_asked_for(tmp_path: Path) -> None:
     (tmp_path / "drivers/net").mkdir(parents=True)
     assert similar_file(tmp_path / "driver/net/frob.ko") == "did you mean drivers?"
