@@ -63,7 +63,7 @@ COMMANDS = {
     "sbom": "write what modules are made of as SPDX documents",
     "reproduce": "build a module again from what was recorded, by kbuildpy and by make, and compare the bytes",
     "install": "install modules that were built, as `make -C KDIR M=DIR modules_install` does",
-    "package": "make packages (deb, rpm, sysext, OCI image, tarball) of modules, checked for their kernel",
+    "package": "make packages (deb, rpm, sysext, oci, tar) of modules, checked for their kernel",
     "cache": "show a shared cache of built files, or bound its size",
     "dkms": "build and install packages of modules for a machine's kernels, as dkms does",
     "run": "load modules in a real kernel, in QEMU, and report complaints of the kernel",
@@ -165,6 +165,8 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
         words, command = words[:split], list(words[split + 1 :])
     parser = _parser(words)
     called = _called(words)
+    if not words:
+        parser.error("name a command: kbuildpy --help lists them")
     if called and called not in COMMANDS:
         parser.error(f"unknown command {called}{_suggestion(called, COMMANDS)}")
     args, rest = parser.parse_known_args(words)

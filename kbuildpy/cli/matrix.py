@@ -165,7 +165,7 @@ def _executor(word: str, jobs: int) -> Executor:
     try:
         from kbuildpy.fleet.dask import on_dask  # (slow, and may be missing)
     except ImportError as error:
-        raise KbuildError(f"--executor {word}: {error}", hint="pip install 'kbuildpy[dask]'") from error
+        raise KbuildError(f"--executor {word}: {error}", hint="pip install distributed") from error
     return partial(on_dask, scheduler=f"tcp://{address}", jobs=jobs or 1)
 
 

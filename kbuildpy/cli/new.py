@@ -63,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
     if not args.template or not args.name:
         missing = "NAME" if args.template else "TEMPLATE and NAME"
         raise UsageError(f"{missing} is missing" if args.template else f"{missing} are missing", hint=_USAGE)
-    template = find_template(args.template, args.template_dir)
+    template = find_template(args.template, args.template_dir, name=args.name)
     # (checked first: it is the most frequent mistake, and the other steps take time)
     options = chosen_options(template, getattr(args, "with"), args.without)
     directory = args.output or Path(args.name)

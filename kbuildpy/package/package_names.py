@@ -29,10 +29,9 @@ def package_name(given: str, modules: Sequence[str]) -> str:
         raise UsageError(f"a package of {len(modules)} modules needs a name", hint="add --name NAME")
     name = given or modules[0].replace("_", "-").lower()
     if not _NAME.match(name):
-        raise UsageError(
-            f"--name {printable(name)}: not the name of a package",
-            hint="it has two or more lower-case letters, digits, + - . and begins with a letter or digit",
-        )
+        said = f"--name {printable(name)}" if given else f"{printable(name)}, the module's name"
+        hint = "it has two or more lower-case letters, digits, + - . and begins with a letter or digit"
+        raise UsageError(f"{said}: not the name of a package", hint=hint if given else f"add --name NAME: {hint}")
     return name
 
 
@@ -47,8 +46,9 @@ def package_version(given: str, stated: Sequence[str]) -> str:
         raise UsageError(f"the package needs a version: {what}", hint="add --version VERSION")
     version = given or versions[0]
     if not is_version(version):
+        said = f"--version {printable(version)}" if given else f"{printable(version)}, the modules' version"
         raise UsageError(
-            f"--version {printable(version)}: not a version that all formats can have",
+            f"{said}: not a version that all formats can have",
             hint="it begins with a digit, and has letters, digits, . + ~ (for a revision, use 1.2+3 instead of 1.2-3)",
         )
     return version

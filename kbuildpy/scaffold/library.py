@@ -30,8 +30,9 @@ def all_templates(folders: Sequence[Path] = ()) -> dict[str, Template]:
     return dict(sorted(found.items()))
 
 
-def find_template(word: str, folders: Sequence[Path] = ()) -> Template:
-    """The template that `word` names: its name, or the path of its folder (with a slash in it).
+def find_template(word: str, folders: Sequence[Path] = (), *, name: str = "") -> Template:
+    """The template that `word` names: its name, or the path of its folder (with a slash in it). `name` is what the
+    module is to be called, for the error where a user gives both in the wrong order.
 
     Raises `UsageError` if there is none, `KbuildError` for an invalid manifest.
     """
@@ -45,6 +46,8 @@ def find_template(word: str, folders: Sequence[Path] = ()) -> Template:
     if word not in places:
         near = difflib.get_close_matches(word, places, n=3, cutoff=0.5)
         known = f"did you mean {' or '.join(near)}? " if near else ""
+        if name in places:
+            known = f"the template comes first: kbuildpy new {name} {word}; "
         raise UsageError(f"no template is called {word!r}", hint=f"{known}kbuildpy new --list shows all templates")
     return read_manifest(places[word])
 

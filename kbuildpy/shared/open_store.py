@@ -8,7 +8,7 @@ from kbuildpy.shared.address import FORMS, check_address, directory_of, scheme_o
 from kbuildpy.shared.directory_store import DirectoryStore
 from kbuildpy.shared.store import Store
 
-_EXTRA = "pip install 'kbuildpy[cache]'"
+_EXTRA = "pip install fsspec aiohttp s3fs redis"
 
 
 def open_store(address: str) -> Store:

@@ -8,6 +8,7 @@ error names the file and never quotes it.
 from __future__ import annotations
 
 import os
+import re
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -91,9 +92,9 @@ def load_key(path: Path, passphrase: Passphrase, contents: bytes | None = None) 
 
 def read_key_file(path: Path) -> bytes:
     """The contents of the file of a private key. Raises as `read_small_file`."""
-    return read_small_file(
-        path, absent=f"kbuildpy keygen {shlex.quote(str(path))}    # makes a key and its certificate"
-    )
+    made = f"kbuildpy keygen {shlex.quote(str(path))}    # makes a key and its certificate"
+    on_token = re.match(r"pkcs[^:/]*:", str(path), re.IGNORECASE) is not None
+    return read_small_file(path, absent="a key on a token is named pkcs11:..." if on_token else made)
 
 
 def _usable(key: Any, name: str) -> tuple[str, Any]:

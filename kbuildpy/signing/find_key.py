@@ -72,7 +72,7 @@ def _tokens(uri: str) -> ModuleType:
         from kbuildpy.signing import pkcs11
     except ImportError as error:
         raise KbuildError(
-            "keys on tokens need python-pkcs11, which is not installed", hint="pip install 'kbuildpy[pkcs11]'"
+            "keys on tokens need python-pkcs11, which is not installed", hint="pip install python-pkcs11"
         ) from error
     return pkcs11
 

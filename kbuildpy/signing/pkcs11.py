@@ -122,7 +122,8 @@ def load_token_pair(name: str, passphrase: Passphrase) -> tuple[TokenKey, Certif
     certificate = key.certificate()
     if certificate is None:
         raise KbuildError(
-            f"{key.name}: the token has no certificate for this key", hint="name the certificate: --cert CERT"
+            f"{key.name}: the token has no certificate for this key",
+            hint="name the certificate: --cert CERT; and quote the URI, as for the shell a ; ends the command",
         )
     return key, certificate
 

@@ -19,6 +19,7 @@ import pkcs11
 from kbuildpy.errors import KbuildError
 from kbuildpy.program_packages import install_command
 from kbuildpy.signing.pkcs11_uri import Pkcs11Uri
+from kbuildpy.similar import similar_file
 
 _LIBRARIES = ("/usr/local/lib", "/usr/lib", "/usr/lib64")
 _CONFIGURATIONS = ("/etc/pkcs11/modules", "/usr/share/p11-kit/modules")
@@ -60,7 +61,8 @@ def _library(uri: Pkcs11Uri) -> Path:
     if uri.module_path or (uri.module_name is None and named != Path("/")):
         if named.is_file():
             return named.absolute()
-        raise KbuildError(f"{named}: no such PKCS#11 library", hint=_package(named.name))
+        hint = similar_file(named, (".so",)) or _package(named.name)
+        raise KbuildError(f"{named}: no such PKCS#11 library", hint=hint)
     name = uri.module_name or "p11-kit"
     for found in _candidates(name):
         if found.is_file():

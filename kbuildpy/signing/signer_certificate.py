@@ -47,7 +47,7 @@ def checked_certificate(contents: bytes, name: str) -> Certificate:
     except unreadable_certificate():
         hint = "name a certificate in PEM or DER"
         if b" PRIVATE KEY-----" in contents:
-            hint = "it is a private key alone: name its certificate, too (--cert; for --delegate-of, --delegate-cert)"
+            hint = "it is a private key, which --key names; --cert names a certificate (--delegate-of: --delegate-cert)"
         raise KbuildError(f"{name}: not an X.509 certificate", hint=hint) from None
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import re
 import shutil
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import softhsm
 from tests.support.console_blocks import console_steps, output_pattern, own_programs, what_it_prints
 from tests.support.documents import ROOT
 from tests.support.kernel_trees import trees
@@ -21,11 +23,12 @@ PAGES = {
     "delegated-keys": (),
     "packages": ("dpkg-deb", "rpm", "rpmbuild", "mksquashfs", "zstd"),
     "existing-project": (),
+    "release-key-in-hardware": ("softhsm2-util",),
 }
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_a_how_to_page_shows_what_is_printed(page: str, tmp_path: Path) -> None:
+def test_a_how_to_page_shows_what_is_printed(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lacking = [program for program in PAGES[page] if shutil.which(program) is None]
     if lacking or platform.machine() != "x86_64":
         pytest.skip(f"takes x86-64, and {', '.join(lacking) or 'nothing else'}")
@@ -36,7 +39,11 @@ def test_a_how_to_page_shows_what_is_printed(page: str, tmp_path: Path) -> None:
     place = tmp_path / "place"
     place.mkdir()
     what_it_prints("kbuildpy new misc demo --author 'Jane Doe <jane@example.org>'", place, environ)
-    if page == "delegated-keys":
+    if page == "release-key-in-hardware":
+        softhsm.configure(tmp_path, monkeypatch)
+        shown = ("SOFTHSM2_CONF", "PKCS11_MODULE_PATH")
+        environ |= {name: os.environ[name] for name in shown} | {"KBUILD_SIGN_PIN": "1234"}
+    if page in ("delegated-keys", "release-key-in-hardware"):
         what_it_prints(f"kbuildpy build demo -k {release}", place, environ)
     if page == "existing-project":
         place = place / "demo"

@@ -113,6 +113,7 @@ def test_wrong_arguments_exit_with_2(words: list[str], capsys: pytest.CaptureFix
 @pytest.mark.parametrize(
     ("words", "said"),
     [
+        ([], "kbuildpy: error: name a command: kbuildpy --help lists them"),
         (["biuld"], "kbuildpy: error: unknown command biuld; did you mean build?"),
         (["-h2", "x"], "kbuildpy: error: unknown command x"),
         (["kernels", "--fromat=json"], "kbuildpy kernels: error: unknown option --fromat; did you mean --format?"),

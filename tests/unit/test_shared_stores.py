@@ -179,7 +179,7 @@ def test_a_library_that_is_missing_is_named_with_what_installs_it(monkeypatch: p
     monkeypatch.delitem(sys.modules, "kbuildpy.shared.redis_store", raising=False)
     with pytest.raises(KbuildError, match="redis://host/0: the Python packages for it are not installed") as caught:
         open_store("redis://:secret@host/0")
-    assert caught.value.hint == "pip install 'kbuildpy[cache]'"
+    assert caught.value.hint == "pip install fsspec aiohttp s3fs redis"
 
 
 def test_a_password_in_an_address_is_not_shown() -> None:
