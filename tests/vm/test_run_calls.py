@@ -29,7 +29,7 @@ def kbuildpy_run(*words: str | Path, path: Path | None = None) -> tuple[int, str
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["none.ko"], "none.ko: No such file or directory"),
+        (["none.ko"], "none.ko: no such file or directory"),
         ([sys.executable], "not a kernel module"),
         (["--timeout", "0", "a.ko"], "at least one second"),
         (["--gdb-script", "x.gdb", "a.ko"], "--gdb-script is for --gdb"),
