@@ -5,8 +5,8 @@ Everything is unpacked beside its place and renamed when it is whole, a kernel's
 kernel count (`fetched`). What kernels share (common headers, Kbuild's programs) is unpacked once. One process at a time
 writes there; what a killed one left is removed by the next.
 
-Two absolute paths in the packages lead to /usr/src: the line of a headers package's Makefile, and the links in
-lib/modules. Both become relative here, so the whole directory can be mounted or moved elsewhere.
+Absolute paths in the packages lead to /usr/src: the lines of a headers package's Makefile, and the links in
+lib/modules. All become relative here, so the whole directory can be mounted or moved elsewhere.
 """
 
 from __future__ import annotations
@@ -43,6 +43,8 @@ Advance = Callable[[int], object]
 _AT_ONCE = 12
 """Packages for one call of apt-get: enough for its start not to count, few enough for a kernel to be done early."""
 _USR_SRC = re.compile(r"^include /usr/src/(?=[^/\s]+/Makefile$)", re.MULTILINE)
+_OUTPUT = re.compile(r"^KBUILD_OUTPUT\s*:?=\s*/usr/src/[^/\s]+$", re.MULTILINE)
+_OWN_FOLDER = "KBUILD_OUTPUT := $(realpath $(dir $(lastword $(MAKEFILE_LIST))))"
 
 
 @dataclass(frozen=True)
@@ -196,7 +198,7 @@ def _unpacked(part: _Part, scratch: Path) -> tuple[_Part, Path]:
     for makefile in directory.glob("usr/src/linux-headers-*/Makefile"):
         if not makefile.is_symlink():
             text = makefile.read_text(errors="surrogateescape")
-            makefile.write_text(_USR_SRC.sub("include ../", text), errors="surrogateescape")
+            makefile.write_text(movable_makefile(text), errors="surrogateescape")
     # (Debian 13 has no /lib of its own)
     merged = directory / "usr/lib/modules"
     if merged.is_dir() and not (directory / "lib/modules").is_dir():
@@ -210,6 +212,14 @@ def _unpacked(part: _Part, scratch: Path) -> tuple[_Part, Path]:
     if part.image_of and (directory / "lib/modules" / part.image_of / "kernel").is_dir():
         _index_modules(directory, part.image_of)
     return part, directory
+
+
+def movable_makefile(text: str) -> str:
+    """The Makefile `text` of a headers package, without paths in /usr/src: for headers that lie elsewhere, side by
+    side. From 7.2 on it names its own folder, in which make does not stand when it is read."""
+    if not _OUTPUT.search(text):
+        return _USR_SRC.sub("include ../", text)
+    return _USR_SRC.sub("include $(KBUILD_OUTPUT)/../", _OUTPUT.sub(lambda found: _OWN_FOLDER, text))
 
 
 def _index_modules(directory: Path, release: str) -> None:

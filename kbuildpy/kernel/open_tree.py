@@ -24,7 +24,8 @@ from kbuildpy.kernel.tree import KernelTree
 PREPARED_FILES = ("include/config/auto.conf", "include/generated/autoconf.h")
 
 _UTS_RELEASE = re.compile(r'^#define UTS_RELEASE "([^"]+)"', re.MULTILINE)
-_INCLUDED_MAKEFILE = re.compile(r"^include\s+([^\s$]+)/Makefile\s*$", re.MULTILINE)
+# (`$(KBUILD_OUTPUT)/` is written into fetched headers, `fetch`)
+_INCLUDED_MAKEFILE = re.compile(r"^include\s+(?:\$\(KBUILD_OUTPUT\)/)?([^\s$]+)/Makefile\s*$", re.MULTILINE)
 _CALLED_MAKEFILE = re.compile(r"^(?:MAKEARGS\s*:?=|.*\$\(MAKE\))\s+-C\s+([^\s$]+)", re.MULTILINE)
 
 

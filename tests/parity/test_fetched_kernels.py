@@ -14,18 +14,21 @@ import resource
 import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from kbuildpy.errors import KbuildError
 from kbuildpy.execute import Completed
+from kbuildpy.kernel.fetch import movable_makefile
 from kbuildpy.kernel.find import installed_trees
 from kbuildpy.kernel.offered import OfferedKernel, offered_kernels
 from kbuildpy.kernel.open_tree import open_tree
 from kbuildpy.run import run
 from tests.support.builds import REPRODUCIBLE, kbuildpy, make
+from tests.support.guest_kernels import tree_called
+from tests.support.packages import other_compiler
 from tests.support.samples import SAMPLES
 
 pytestmark = [
@@ -93,9 +96,9 @@ def hello(place: Path) -> Path:
     return place
 
 
-def made(objects: Path, directory: Path, *names: str) -> dict[str, bytes]:
+def made(objects: Path, directory: Path, *names: str, variables: Sequence[str] = ()) -> dict[str, bytes]:
     """What make builds in `directory` for the tree `objects`; it is cleaned afterwards."""
-    done = make(open_tree(objects), directory, [REPRODUCIBLE])
+    done = make(open_tree(objects), directory, [REPRODUCIBLE, *variables])
     assert done.returncode == 0, done.error_text
     files = {name: (directory / name).read_bytes() for name in names or FILES}
     make(open_tree(objects), directory, goal="clean")
@@ -167,6 +170,36 @@ def test_mounted_where_headers_are_installed_it_gives_the_bytes_of_the_installed
         pytest.skip("namespaces are refused here")
     assert done.returncode == 0, done.error_text
     assert {name: (directory / "build" / installed / name).read_bytes() for name in FILES} == theirs
+
+
+@pytest.mark.sweep
+def test_headers_that_name_their_own_folder_are_built_for_where_they_lie(cache: Path, tmp_path: Path) -> None:
+    """Debian's from 7.2 on, which only newer systems than the tests' have in apt."""
+    tree = tree_called("7.3")
+    place = tmp_path / "usr/src"
+    objects = place / tree.objects.name
+    objects.mkdir(parents=True)
+    for path in tree.objects.iterdir():
+        (objects / path.name).symlink_to(path)
+    (place / tree.source.name).symlink_to(tree.source)
+    (objects / "Makefile").unlink()
+    packed = (tree.objects / "Makefile").read_text().replace(f"{tree.objects.parent}/", "/usr/src/")
+    assert packed == f"KBUILD_OUTPUT=/usr/src/{objects.name}\ninclude /usr/src/{tree.source.name}/Makefile\n"
+    (objects / "Makefile").write_text(movable_makefile(packed))
+    directory = hello(tmp_path / "hello")
+    compiler = other_compiler(tree)
+    theirs = made(objects, directory, variables=compiler)
+    for _ in range(2):
+        done = call(cache, "build", directory, "-k", objects, REPRODUCIBLE, *compiler)
+        assert done.returncode == 0, done.error_text
+        assert {name: (directory / "build" / tree.release / name).read_bytes() for name in FILES} == theirs
+        # (the whole may move)
+        shutil.rmtree(directory / "build")
+        moved = tmp_path / "moved"
+        if not moved.exists():
+            (tmp_path / "usr").rename(moved)
+            objects = moved / "src" / objects.name
+            theirs = made(objects, directory, variables=compiler)
 
 
 @pytest.mark.sweep
