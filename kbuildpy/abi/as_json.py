@@ -69,6 +69,7 @@ def _import(each: ImportReport) -> Json:
         "crc": each.crc,
         "weak": each.is_weak,
         "problems": list(each.problems),
+        "by_header": each.by_header,
         "old": _export(each.change.old),
         "new": _export(each.change.new),
         "why": _why(each.why),

@@ -58,6 +58,9 @@ class ImportReport:
     `foreign`: neither kernel exports it, so another module has to."""
     why: Why | None
     """Of a symbol with another CRC."""
+    by_header: bool = False
+    """Of a symbol that is gone: no source of the module names it, so a macro or an inline function of the old kernel's
+    headers used it, and the new kernel's may do without."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +106,13 @@ class ModuleReport:
     @property
     def must_be_changed(self) -> tuple[ImportReport, ...]:
         """The imports for which it cannot be rebuilt from the same sources."""
-        return tuple(each for each in self.imports if {"gone", "gpl-only", "namespace"} & {*each.problems})
+        closed = {"gone", "gpl-only", "namespace"}
+        return tuple(each for each in self.imports if closed & {*each.problems} and not each.by_header)
+
+    @property
+    def gone_by_headers(self) -> tuple[ImportReport, ...]:
+        """The imports that are gone, and that its sources do not name."""
+        return tuple(each for each in self.imports if each.by_header)
 
     @property
     def other_crcs(self) -> tuple[ImportReport, ...]:
@@ -168,6 +177,8 @@ def _imports(
     names = {symbol.name: symbol.bind == STB_WEAK for symbol in image.undefined if symbol.name}
     for symbol in sorted({*names, *({"module_layout"} & versions.keys())}):
         change = ExportChange(symbol, before.find(symbol), after.find(symbol))
+        if symbol not in names and change.new is None:
+            continue  # (a kernel without CRCs has no module_layout, and no module's code needs it)
         # (the types that a module shares with another are in the other's type information)
         for types, export in ((old.types, change.old), (new.types, change.new)):
             if types is not None and export is not None:
@@ -185,7 +196,8 @@ def _imports(
                 roots[symbol] = root
                 others = sum(1 for _ in changed.reached(root)) - 1
                 why = Why(why.way, max(others, 0), why.note)
-        found.append(ImportReport(symbol, crc, change, names.get(symbol, False), problems, why))
+        by_header = "gone" in problems and view is not None and view.names_symbol(symbol) is False
+        found.append(ImportReport(symbol, crc, change, names.get(symbol, False), problems, why, by_header))
     return found, roots
 
 

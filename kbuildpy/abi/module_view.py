@@ -207,6 +207,23 @@ class ModuleView:
                 continue
         return found
 
+    def names_symbol(self, symbol: str) -> bool | None:
+        """Whether the module's own sources or headers have the name `symbol`, outside of which a macro or an inline
+        function of the kernel's headers used it; None where not all sources can be read here."""
+        if not self.sources or len(self._texts) < len(self.sources):
+            return None
+        word = re.compile(rf"\b{re.escape(symbol)}\b")
+        return any(word.search(line) for lines in (*self._texts.values(), *self._own_headers) for line in lines)
+
+    @cached_property
+    def _own_headers(self) -> list[list[str]]:
+        """The lines of the headers beside the module's own sources, and below them."""
+        found = []
+        for path in sorted(Path(self.directory).rglob("*.h")) if self.directory else ():
+            if path.is_file() and path.stat().st_size <= _SOURCE_LIMIT:
+                found.append(path.read_text(errors="replace").splitlines())
+        return found
+
     @cached_property
     def _entries(self) -> list[tuple[EntryReader, int, int]]:
         return [

@@ -135,6 +135,8 @@ def module_lines(report: ModuleReport, verdict: Verdict | None, new: str, *, ver
     yield from _loader_lines(verdict)
     for each in report.must_be_changed:
         yield f"  {each.symbol}: {_problem_words(each, new)}"
+    for each in report.gone_by_headers:
+        yield f"  {each.symbol}: {new} does not export it; a header of the old kernel used it, not the module's sources"
     foreign = [each.symbol for each in report.imports if "foreign" in each.problems]
     if foreign:
         yield f"  neither kernel exports {', '.join(foreign)}: other modules have to"

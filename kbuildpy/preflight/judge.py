@@ -137,11 +137,14 @@ def _with_file(
         return replace(finding, state="copy", reason=f"it is not installed for {kernel.release}", hint=hint)
     if closed:
         words = [f"{', '.join(closed[reason])}: {meaning}" for reason, meaning in _CLOSED.items() if reason in closed]
+        hint = "its sources have to be changed: is there a newer version of it?"
+        if source and {*closed} == {"gone"}:
+            hint += " If only a header used the symbol, they need not: --build tries"
         return replace(
             finding,
             state="impossible",
             reason=f"{kernel.release}: {'; '.join(words)}",
-            hint="its sources have to be changed: is there a newer version of it?",
+            hint=hint,
             symbols=tuple(name for reason in _CLOSED for name in closed.get(reason, ())),
         )
     if verdict.errno in _SIGNATURE:

@@ -15,6 +15,7 @@ from kbuildpy.abi.compare_types import Comparer, Weight
 from kbuildpy.abi.explain_module import ModuleReport, Side, explain_module
 from kbuildpy.abi.kernel_types import KernelTypes
 from kbuildpy.abi.module_view import ModuleView
+from kbuildpy.abi.text import module_lines
 from kbuildpy.abi.type_graph import flat_members, size_of
 from kbuildpy.abi.verdict import outcome_of
 from kbuildpy.debug.subjects import read_subject
@@ -149,6 +150,46 @@ def test_a_symbol_that_is_gone_and_one_that_another_module_has_are_told_apart(tm
         old = side(OLD, tmp_path / "old", 1, symbols=symbols)
         [found] = explain_module(read_subject(made), old, side(OLD, tmp_path / "new", 1, symbols=("other",))).imports
         assert found.problems == (problem,)
+
+
+def test_a_symbol_that_a_header_used_does_not_close_the_way_to_a_rebuild(tmp_path: Path) -> None:
+    (tmp_path / "kernel").mkdir()
+    header = "int declared(struct s *);\n#define look(s) declared(s)\n"
+    (tmp_path / "kernel/look.h").write_text(header)
+    text = OLD + MODULE.replace("int declared(struct s *);", f'\n#include "{tmp_path}/kernel/look.h"\n')
+    text = text.replace("declared(s) + READ", "look(s)")
+    old = side(OLD, tmp_path / "old", 1)
+    new = side(OLD, tmp_path / "new", 1, symbols=("other",))
+    made = compiled(text, tmp_path / "drv", "drv")
+
+    def explained() -> ModuleReport:
+        return explain_module(read_subject(made), old, new)
+
+    [found] = explained().imports
+    assert (found.problems, found.by_header) == (("gone",), True)
+    assert outcome_of(explained(), None).state == "rebuild"
+    assert "declared: 6.1.0-2 does not export it; a header of the old kernel used it" in "\n".join(
+        module_lines(explained(), None, "6.1.0-2", verbose=False)
+    )
+    # Its own header is the module's, and nothing is known without its sources.
+    (tmp_path / "drv/own.h").write_text(header)
+    assert outcome_of(explained(), None).state == "change"
+    (tmp_path / "drv/own.h").unlink()
+    (tmp_path / "drv/drv.c").unlink()
+    assert outcome_of(explained(), None).state == "change"
+
+
+def test_a_kernel_without_crcs_has_no_module_layout_and_needs_none(tmp_path: Path) -> None:
+    versions = """
+__attribute__((section("__versions"), used)) static const struct { unsigned long crc; char name[56]; } v[] =
+    {{1, "module_layout"}, {1, "declared"}};"""
+    made = compiled(OLD + MODULE.replace("READ", "s->a") + versions, tmp_path, "drv")
+    both, one = ("declared", "module_layout"), ("declared",)
+    for symbols, expected in ((both, ["declared", "module_layout"]), (one, ["declared"])):
+        new = side(OLD, tmp_path / "new", 1, symbols=symbols)
+        found = explain_module(read_subject(made), side(OLD, tmp_path / "old", 1, symbols=both), new)
+        assert [each.symbol for each in found.imports] == expected
+        assert found.must_be_changed == ()
 
 
 @pytest.mark.parametrize(
