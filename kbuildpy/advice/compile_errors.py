@@ -17,7 +17,7 @@ from pathlib import Path
 from kbuildpy.advice.advice import MOST_SUBJECTS, Advice
 from kbuildpy.advice.compiler_messages import MissingName
 from kbuildpy.advice.conditions import only_where, symbols_in
-from kbuildpy.advice.header_search import Declaration, find_declarations, search_deadline
+from kbuildpy.advice.header_search import PATIENCE, Declaration, find_declarations, is_searched, search_deadline
 from kbuildpy.advice.missing_headers import missing_header
 from kbuildpy.advice.near_names import NearNames, near_names
 from kbuildpy.advice.other_kernels import OtherKernels
@@ -199,6 +199,9 @@ def _missing(
         similar += _successors(old, scene, lines)
     if not lines or (kernels and not similar):
         similar += _near(each, scene, lines, similar, latest)
+    unread = [other.release for other in (tree, *scene.others.trees) if not is_searched(other, each.name)]
+    if unread and not kernels:
+        lines.append(f"the headers of {', '.join(unread)} were not read to the end in {PATIENCE:g} s: look again")
     return Advice("compiler", each.name, (), tuple(lines), (), tuple(similar), tuple(reversed(kernels)), tuple(configs))
 
 

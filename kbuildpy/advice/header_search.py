@@ -2,7 +2,8 @@
 """Looks for names in the headers of a kernel tree, for many names at a time.
 
 A tree has 6,600 headers of 44 MB. They are read once for all names of a message, and those of all trees not longer than
-`_PATIENCE`: help that comes late is no help. What was not found by then is not told, and looked for again next time.
+`PATIENCE`: help that comes late is no help. Where they were not read to the end by then, that is told, and they are
+read again for the next message.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from kbuildpy.advice.source_text import blank
 from kbuildpy.kernel.architecture import architecture_of
 from kbuildpy.kernel.tree import KernelTree
 
-_PATIENCE = 3.0
+PATIENCE = 3.0
 """Seconds that headers are read for one message."""
 _MOST = 8
 """Places of one name."""
@@ -85,7 +86,7 @@ class HeaderText:
 
 def search_deadline() -> float:
     """When (`time.monotonic()`) the search for a message that is explained from now on ends."""
-    return time.monotonic() + _PATIENCE
+    return time.monotonic() + PATIENCE
 
 
 def find_declarations(tree: KernelTree, names: Collection[str], *, deadline: float) -> dict[str, list[Declaration]]:

@@ -173,11 +173,13 @@ def missing_besides(packages: Iterable[OfferedPackage], *, status: Path = Path("
         text = status.read_text(errors="replace")
     except OSError:
         return []
-    installed = {
-        fields["Package"]
-        for stanza in text.split("\n\n")
-        if (fields := dict(_FIELD.findall(stanza))).get("Status", "").endswith(" installed")
-    }
+    installed: set[str] = set()
+    for stanza in text.split("\n\n"):
+        fields = dict(_FIELD.findall(stanza))
+        if fields.get("Status", "").endswith(" installed"):
+            installed.add(fields["Package"])
+            # (libssl3t64 of Debian 13 is the libssl3 of Debian 12, too)
+            installed |= {word.split()[0] for word in fields.get("Provides", "").split(",") if word.strip()}
     wanted = dict.fromkeys(names for package in packages for names in package.depends)
     own = ("linux-", "gcc-")
     return [names[0] for names in wanted if not names[0].startswith(own) and not installed & {*names}]

@@ -162,6 +162,16 @@ def test_a_signature_is_that_of_the_declaration_that_the_source_sees(tmp_path: P
         assert help.lines[0].startswith(f"here it is include/linux/{header}.h:{line}: ")
 
 
+def test_a_kernel_whose_headers_were_not_all_read_is_named(tmp_path: Path) -> None:
+    tree = tree_with(tmp_path, {"include/linux/a.h": "int f(void);\n"})
+    said = "x.c:1:21: error: implicit declaration of function 'g'; did you mean 'h'? [-Werror]\n"
+    unread = "the headers of 6.1.0-56-amd64 were not read to the end in 3 s: look again"
+    for deadline, expected in ((0, [(unread,)]), (math.inf, [])):
+        scene = CompileScene(tree, "x.o", lambda: "", OtherKernels(tree, tmp_path / "none"), tmp_path, deadline)
+        found, _ = compile_advice(scene, missing_names(said))
+        assert [each.lines for each in found] == expected
+
+
 def test_a_symbol_that_is_defined_is_not_said_to_be_nowhere(tmp_path: Path) -> None:
     help = help_with(tree_with(tmp_path / "tree", {}), "f", tmp_path, "int f(void) { return 0; }\n")
     assert help.lines == (f"defined in x.ko at {tmp_path}/a.c:1, but not exported: add EXPORT_SYMBOL_GPL(f)",)

@@ -115,6 +115,11 @@ def test_libraries_that_are_missing_are_named_and_compilers_are_not(tmp_path: Pa
     assert missing_besides(packages, status=status) == ["libelf1", "libssl3"]
     status.write_text(status.read_text() + "\nPackage: libelf2\nStatus: install ok installed\n")
     assert missing_besides(packages, status=status) == ["libssl3"]
+    provides = "libother, libssl3 (= 3.5.1-1),"
+    status.write_text(
+        f"{status.read_text()}\nPackage: libssl3t64\nStatus: install ok installed\nProvides: {provides}\n"
+    )
+    assert missing_besides(packages, status=status) == []
     assert missing_besides(packages, status=tmp_path / "none") == []
 
 
