@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -25,6 +26,7 @@ from kbuildpy.cli.standard_error import on_standard_error
 from kbuildpy.errors import UsageError
 from kbuildpy.kbuild.check_paths import has_kbuild_file
 from kbuildpy.kbuild.single_targets import is_single_target
+from kbuildpy.kernel.release import is_release
 from kbuildpy.scons.standalone import build_directory
 from kbuildpy.shared.address import check_address, directory_of
 
@@ -211,7 +213,9 @@ def _directory_and_targets(paths: Sequence[str]) -> tuple[Path, list[str]]:
     if others and Path(others[0]).is_dir():
         raise UsageError(f"one directory at a time, not {len(directories)}: {', '.join(directories)}")
     if others:
-        raise UsageError(f"{others[0]}: neither a variable nor a target", hint=_FORMS)
+        kernel = f"a kernel is named with -k: kbuildpy build {shlex.join(directories[:1])} -k {others[0]}"
+        hint = kernel if is_release(others[0]) else _FORMS
+        raise UsageError(f"{others[0]}: neither a variable nor a target", hint=hint)
     return directory, targets
 
 

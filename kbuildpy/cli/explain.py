@@ -134,9 +134,9 @@ def _object_of(word: str) -> str:
     stem, ending = os.path.splitext(word)  # noqa: PTH122
     if ending not in (".o", ".c", ".S", ".rs"):
         said = "neither an object (x.o) nor a source (x.c, x.S, x.rs)"
-        raise UsageError(
-            f"{word}: {said}" + ("" if Path(word).exists() else ", and no directory"), hint=similar_file(word)
-        )
+        said += "" if Path(word).exists() else ", and no directory"
+        symbol = f"is it a symbol? kbuildpy explain --symbol {word}" if word.isidentifier() else ""
+        raise UsageError(f"{word}: {said}", hint=similar_file(word) or symbol)
     return f"{stem}.o"
 
 

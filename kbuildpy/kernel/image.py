@@ -47,7 +47,8 @@ def read_kernel(image: Path) -> UnpackedKernel:
         raise KbuildError(f"{image}: {error.message}", hint=error.hint) from error
     banner = _BANNER.search(kernel)
     if banner is None:
-        raise KbuildError(f"{image}: not a kernel image, or compressed in an unknown format")
+        hint = "it is a module's name: kernels are named before modules" if image.suffix == ".ko" else ""
+        raise KbuildError(f"{image}: not a kernel image, or compressed in an unknown format", hint=hint)
     return UnpackedKernel(kernel, banner[1].decode())
 
 

@@ -19,6 +19,7 @@ from kbuildpy.errors import CommandError, KbuildError, UsageError
 from kbuildpy.program_packages import install_command
 from kbuildpy.run import run
 from kbuildpy.say import complain
+from kbuildpy.similar import similar_file
 from kbuildpy.vm.machine import Machine
 
 _ELF = b"\x7fELF"
@@ -126,7 +127,8 @@ def _contents(file: Path, option: str) -> bytes:
     try:
         return file.read_bytes()
     except OSError as error:
-        raise UsageError(f"{option} {file}: {error.strerror}") from error
+        hint = similar_file(file) if isinstance(error, FileNotFoundError) else ""
+        raise UsageError(f"{option} {file}: {error.strerror}", hint=hint) from error
 
 
 def _check_script(file: Path, contents: bytes) -> None:

@@ -9,8 +9,10 @@ import pytest
 
 from kbuildpy.cli import main
 from kbuildpy.errors import KbuildError, UsageError
+from kbuildpy.kernel.image import read_kernel
 from kbuildpy.package.package_names import package_name, package_version
 from kbuildpy.signing.find_key import find_pair
+from kbuildpy.vm.programs import read_test
 
 
 def no_passphrase(name: str) -> str | None:
@@ -53,3 +55,31 @@ def test_a_module_whose_name_no_package_can_have() -> None:
     with pytest.raises(UsageError) as caught:
         package_version("", ["v1.0"])
     assert caught.value.message == "v1.0, the modules' version: not a version that all formats can have"
+
+
+def test_a_kernel_without_its_option(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "Kbuild").write_text("obj-m := x.o\n")
+    assert main(["build", str(tmp_path), "6.1.0-56-amd64"]) == 2
+    assert f"a kernel is named with -k: kbuildpy build {tmp_path} -k 6.1.0-56-amd64" in capsys.readouterr().err
+
+
+def test_a_module_in_place_of_a_kernel(tmp_path: Path) -> None:
+    (tmp_path / "drv.ko").write_bytes(b"\x7fELF")
+    with pytest.raises(KbuildError) as caught:
+        read_kernel(tmp_path / "drv.ko")
+    assert caught.value.hint == "it is a module's name: kernels are named before modules"
+
+
+def test_a_symbol_in_place_of_an_object(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["explain", "class_create"]) == 2
+    assert "is it a symbol? kbuildpy explain --symbol class_create" in capsys.readouterr().err
+
+
+def test_a_misspelt_test(tmp_path: Path) -> None:
+    (tmp_path / "smoke.sh").touch()
+    with pytest.raises(UsageError) as caught:
+        read_test(f"{tmp_path}/smok.sh")
+    assert caught.value.hint == "did you mean smoke.sh?"
