@@ -255,8 +255,9 @@ SAID_LINES = {
         "Do without that symbol, if the module needs GPL-only ones.",
     ),
     "but does not import it": SaidLine(
-        "The symbol is in a namespace that the module does not import. It is refused, unless the kernel has "
-        "CONFIG_MODULE_ALLOW_MISSING_NAMESPACE_IMPORTS.",
+        "The symbol is in a namespace that the module does not import. A kernel with "
+        "CONFIG_MODULE_ALLOW_MISSING_NAMESPACE_IMPORTS only warns; with others `Unknown symbol` and the refusal "
+        "(EINVAL) follow.",
         "Import it: MODULE_IMPORT_NS(NAMESPACE), from 6.13 on with quotes.",
     ),
     "no extended symbol version for": SaidLine(

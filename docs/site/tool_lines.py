@@ -68,7 +68,8 @@ MEANINGS = {
     "ENOENT": Meaning(
         "A symbol that the module uses is in no module that is loaded, nor in the kernel; or the kernel does not know "
         "a parameter.",
-        "Load the module that has the symbol first (modprobe does so, insmod does not), and see dmesg for its name.",
+        "Load the module that has the symbol first (modprobe does so, insmod does not), and see dmesg for its name. "
+        "`kbuildpy explain --symbol NAME -k all` says which kernels and modules have it, and since when it is gone.",
     ),
     "ENOEXEC": Meaning(
         "The module was built for another kernel (vermagic, layout of struct module), for another machine, or its "
