@@ -71,11 +71,13 @@ def test_cleaning_the_command_lines_build_leaves_nothing(tmp_path: Path) -> None
     project = new_project(tmp_path, OWN_RULE)
     sources = set(project.listing())
     words: list[str | Path] = ["build", project.place / "drv", "-k", project.kdir]
-    assert kbuildpy(*words).returncode == 0
-    assert f"scons: `{project.place / 'drv'}' is up to date." in kbuildpy(*words).text
+    # (not in this checkout: Python would take its kbuildpy there, and an installed one below)
+    elsewhere = project.place
+    assert kbuildpy(*words, cwd=elsewhere).returncode == 0
+    assert f"scons: `{project.place / 'drv'}' is up to date." in kbuildpy(*words, cwd=elsewhere).text
     here = kbuildpy("build", "-k", project.kdir, cwd=project.place / "drv")
     assert "scons: `.' is up to date." in here.text
-    assert kbuildpy(*words, "-c").returncode == 0
+    assert kbuildpy(*words, "-c", cwd=elsewhere).returncode == 0
     assert set(project.listing()) == sources
 
 
