@@ -78,10 +78,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def found_pythons() -> list[str]:
     """The Pythons of this machine that kbuildpy supports."""
-    found = [f"python{version}" for version in PYTHONS if shutil.which(f"python{version}")]
+    found = [f"python{version}" for version in PYTHONS if _runs(f"python{version}")]
     if not found:
         raise UsageError(f"none of python{', python'.join(PYTHONS)} is here", hint="--python 3.12: uv gets one")
     return found
+
+
+def _runs(program: str) -> bool:
+    """Whether `program` is here and runs: pyenv has a command for each version, also for those that are not chosen."""
+    return shutil.which(program) is not None and run([program, "--version"], check=False).returncode == 0
 
 
 def cells(pythons: Sequence[str], only: Sequence[str] | None) -> Iterator[Cell]:

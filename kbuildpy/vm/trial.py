@@ -109,7 +109,7 @@ def with_dependencies(trials: Sequence[Trial], fetch: Callable[[], OwnModules]) 
         if trial.name in by_name:
             raise UsageError(
                 f"two files of a module called {trial.name}: {by_name[trial.name].file} and {trial.file}",
-                hint="a kernel loads one module of a name: name one of them, or the folder of one build (build/RELEASE)",
+                hint="a kernel loads one module of a name: name one of them, or the folder build/RELEASE of one",
             )
         by_name[trial.name] = trial
     own = functools.cache(fetch)

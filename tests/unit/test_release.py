@@ -19,6 +19,7 @@ from release.changelog import debian_changelog, unreleased, with_release
 from release.cut_release import Release, cut_release
 from release.git import git
 from release.signing import NAMESPACE
+from release.try_versions import found_pythons
 from release.version import for_debian, next_version, parse_version, read_version
 from tests.support.documents import ROOT
 
@@ -289,3 +290,15 @@ def test_dpkg_reads_the_changelog_of_the_debian_package(tmp_path: Path) -> None:
     assert "warning" not in done.error_text
     fields = dict(line.split(": ", 1) for line in done.text.splitlines() if ": " in line)
     assert (fields["Source"], fields["Version"], fields["Timestamp"]) == ("kbuildpy", "0.2.0-1", "1800000000")
+
+
+def test_a_python_that_only_has_a_command_is_not_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for version, status in (("3.10", 127), ("3.12", 0)):
+        program = tmp_path / f"python{version}"
+        program.write_text(f"#!/bin/sh\nexit {status}\n")
+        program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}")
+    assert found_pythons() == ["python3.12"]
+    (tmp_path / "python3.12").unlink()
+    with pytest.raises(UsageError, match=r"none of python3\.10"):
+        found_pythons()
