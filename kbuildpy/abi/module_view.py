@@ -7,6 +7,7 @@ that stands in sizeof or offsetof only: a struct that is not described is theref
 
 from __future__ import annotations
 
+import os
 import posixpath
 import re
 from collections.abc import Collection, Iterator
@@ -21,6 +22,7 @@ from kbuildpy.debug import forms
 from kbuildpy.debug.damage import readable
 from kbuildpy.debug.debug_info import DebugInfo
 from kbuildpy.debug.entries import EntryReader
+from kbuildpy.files import read_limited
 
 Name = tuple[str, str]
 """Keyword and name of a type: `struct`, `page`."""
@@ -32,6 +34,8 @@ _TYPES = {
 }
 _TOP = frozenset((*_TYPES, forms.TAG_SUBPROGRAM, forms.TAG_VARIABLE))
 _SOURCE_LIMIT = 4 << 20
+_MOST_FILES = 20_000
+"""Files and folders that are looked at for a module's own headers: its sources may lie in a large tree."""
 
 
 class Described(NamedTuple):
@@ -209,20 +213,32 @@ class ModuleView:
 
     def names_symbol(self, symbol: str) -> bool | None:
         """Whether the module's own sources or headers have the name `symbol`, outside of which a macro or an inline
-        function of the kernel's headers used it; None where not all sources can be read here."""
-        if not self.sources or len(self._texts) < len(self.sources):
+        function of the kernel's headers used it; None where not all of them can be read here."""
+        is_readable = bool(self.sources) and len(self._texts) == len(self.sources)
+        headers = self._own_headers if is_readable else None
+        if headers is None:
             return None
         word = re.compile(rf"\b{re.escape(symbol)}\b")
-        return any(word.search(line) for lines in (*self._texts.values(), *self._own_headers) for line in lines)
+        return any(word.search(line) for lines in (*self._texts.values(), *headers) for line in lines)
 
     @cached_property
-    def _own_headers(self) -> list[list[str]]:
-        """The lines of the headers beside the module's own sources, and below them."""
-        found = []
-        for path in sorted(Path(self.directory).rglob("*.h")) if self.directory else ():
-            if path.is_file() and path.stat().st_size <= _SOURCE_LIMIT:
-                found.append(path.read_text(errors="replace").splitlines())
-        return found
+    def _own_headers(self) -> list[list[str]] | None:
+        """The lines of the headers in the folders of the module's own sources, and below them; None for too many files,
+        and for one that cannot be read."""
+        found: dict[Path, list[str]] = {}
+        looked_at = 0
+        for top in dict.fromkeys(posixpath.dirname(path) for path in self.sources):
+            for folder, folders, files in os.walk(top):
+                looked_at += len(files) + len(folders)
+                if looked_at > _MOST_FILES:
+                    return None
+                for path in (Path(folder, name) for name in files if name.endswith(".h")):
+                    try:
+                        if path not in found and path.is_file():
+                            found[path] = read_limited(path, _SOURCE_LIMIT).decode(errors="replace").splitlines()
+                    except OSError:
+                        return None
+        return [*found.values()]
 
     @cached_property
     def _entries(self) -> list[tuple[EntryReader, int, int]]:

@@ -9,6 +9,7 @@ from random import Random
 
 import pytest
 
+from kbuildpy.abi import module_view
 from kbuildpy.abi.btf_graph import BtfGraph
 from kbuildpy.abi.changed_types import ChangedTypes
 from kbuildpy.abi.compare_types import Comparer, Weight
@@ -152,7 +153,9 @@ def test_a_symbol_that_is_gone_and_one_that_another_module_has_are_told_apart(tm
         assert found.problems == (problem,)
 
 
-def test_a_symbol_that_a_header_used_does_not_close_the_way_to_a_rebuild(tmp_path: Path) -> None:
+def test_a_symbol_that_a_header_used_does_not_close_the_way_to_a_rebuild(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "kernel").mkdir()
     header = "int declared(struct s *);\n#define look(s) declared(s)\n"
     (tmp_path / "kernel/look.h").write_text(header)
@@ -175,6 +178,13 @@ def test_a_symbol_that_a_header_used_does_not_close_the_way_to_a_rebuild(tmp_pat
     (tmp_path / "drv/own.h").write_text(header)
     assert outcome_of(explained(), None).state == "change"
     (tmp_path / "drv/own.h").unlink()
+    (tmp_path / "drv/large.h").write_bytes(b"\n" * ((4 << 20) + 1))
+    assert outcome_of(explained(), None).state == "change"
+    (tmp_path / "drv/large.h").unlink()
+    monkeypatch.setattr(module_view, "_MOST_FILES", 1)
+    assert outcome_of(explained(), None).state == "change"
+    monkeypatch.setattr(module_view, "_MOST_FILES", 100)
+    assert outcome_of(explained(), None).state == "rebuild"
     (tmp_path / "drv/drv.c").unlink()
     assert outcome_of(explained(), None).state == "change"
 
