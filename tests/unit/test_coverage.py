@@ -518,7 +518,7 @@ def test_junit_has_a_case_for_each_call_that_failed() -> None:
         (["run", "a.ko", "--fail-nth", "many"], "neither a call"),
         (["run", "a.ko", "--coverage-output", "x"], "--coverage-output is for --coverage"),
         (["run", ".", "--coverage"], "no modules below ., and no Kbuild file"),
-        (["run", "missing", "--coverage"], "missing: No such file"),
+        (["run", "missing", "--coverage"], "missing: no such file"),
         (["run", "a.ko", "--fail-nth", "1", "--gdb"], "leave out --keep and --gdb"),
         (["build", ".", "x.i", "--coverage"], "not single targets"),
         (["build", ".", "--compile-commands", "--coverage"], "--compile-commands"),
