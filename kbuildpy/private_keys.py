@@ -2,7 +2,7 @@
 """Recognizes files that hold a private key, which are neither copied nor packed with sources.
 
 A file is one if a line of it begins a PEM block of a private key, or if it is in whole one DER value as PKCS #8,
-PKCS #1, SEC 1 or PKCS #12 have it. A PEM block inside a string of a source file does not count.
+PKCS #1, SEC 1 or PKCS #12 have it. Sources of programs are none: a PEM block in them is data for a test.
 """
 
 from __future__ import annotations
@@ -11,11 +11,17 @@ import re
 from pathlib import Path
 
 _LARGEST = 1 << 18
-_PEM = re.compile(rb"^-----BEGIN [A-Z0-9 ]*PRIVATE KEY", re.MULTILINE)
+_SOURCES = frozenset({".c", ".h", ".S", ".s", ".rs", ".inc", ".in", ".py", ".sh"})
+_PEM = re.compile(rb"^(?:\xef\xbb\xbf)?[ \t]*-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----", re.MULTILINE)
+_LENGTH = rb"(?:[\x00-\x7f]|\x81.|\x82..)"
 _DER = re.compile(
-    rb"\x30(?:[\x00-\x7f]|\x81.|\x82..)"  # a sequence, and its length
-    rb"(?:\x02\x01[\x00\x01\x03][\x02\x04\x30]"  # a version, then a number, an octet string or a sequence
-    rb"|\x30(?:[\x00-\x7f]|\x81.|\x82..)\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x05)",  # encrypted, by a cipher of PKCS #5
+    rb"\x30" + _LENGTH + rb"(?:"
+    rb"\x02\x01[\x00\x01]\x30" + _LENGTH + rb"\x06"  # PKCS #8: a version, then the algorithm
+    rb"|\x02\x01\x00\x02"  # PKCS #1: a version, then the modulus
+    rb"|\x02\x01\x01\x04"  # SEC 1: a version, then the number
+    rb"|\x02\x01\x03\x30"  # PKCS #12
+    rb"|\x30" + _LENGTH + rb"\x06(?:\x09\x2a\x86\x48\x86\xf7\x0d\x01\x05"  # encrypted, by a cipher of PKCS #5
+    rb"|\x0a\x2a\x86\x48\x86\xf7\x0d\x01\x0c\x01))",  # or of PKCS #12
     re.DOTALL,
 )
 
@@ -26,9 +32,11 @@ def has_private_key(contents: bytes) -> bool:
 
 
 def is_private_key(path: Path) -> bool:
-    """Whether the file `path` holds a private key; False for a larger one than keys are, and for none. Raises
-    OSError."""
-    return path.is_file() and path.stat().st_size <= _LARGEST and has_private_key(path.read_bytes())
+    """Whether the file `path` holds a private key; False for a larger one than keys are, and for the source of a
+    program. Raises OSError."""
+    if path.suffix in _SOURCES or not path.is_file() or path.stat().st_size > _LARGEST:
+        return False
+    return has_private_key(path.read_bytes())
 
 
 def _length(contents: bytes) -> int:

@@ -59,8 +59,8 @@ class ImportReport:
     why: Why | None
     """Of a symbol with another CRC."""
     by_header: bool = False
-    """Of a symbol that is gone: no source of the module names it, so a macro or an inline function of the old kernel's
-    headers used it, and the new kernel's may do without."""
+    """Of a symbol that is gone: no source of the module that is known here names it. Mostly a macro or an inline
+    function of the old kernel's headers used it then, and the new kernel's may do without."""
 
 
 @dataclass(frozen=True)
@@ -106,13 +106,7 @@ class ModuleReport:
     @property
     def must_be_changed(self) -> tuple[ImportReport, ...]:
         """The imports for which it cannot be rebuilt from the same sources."""
-        closed = {"gone", "gpl-only", "namespace"}
-        return tuple(each for each in self.imports if closed & {*each.problems} and not each.by_header)
-
-    @property
-    def gone_by_headers(self) -> tuple[ImportReport, ...]:
-        """The imports that are gone, and that its sources do not name."""
-        return tuple(each for each in self.imports if each.by_header)
+        return tuple(each for each in self.imports if {"gone", "gpl-only", "namespace"} & {*each.problems})
 
     @property
     def other_crcs(self) -> tuple[ImportReport, ...]:

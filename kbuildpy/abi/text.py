@@ -135,8 +135,6 @@ def module_lines(report: ModuleReport, verdict: Verdict | None, new: str, *, ver
     yield from _loader_lines(verdict)
     for each in report.must_be_changed:
         yield f"  {each.symbol}: {_problem_words(each, new)}"
-    for each in report.gone_by_headers:
-        yield f"  {each.symbol}: {new} does not export it; a header of the old kernel used it, not the module's sources"
     foreign = [each.symbol for each in report.imports if "foreign" in each.problems]
     if foreign:
         yield f"  neither kernel exports {', '.join(foreign)}: other modules have to"
@@ -163,7 +161,8 @@ def _loader_lines(verdict: Verdict | None) -> Iterator[str]:
 def _problem_words(each: ImportReport, new: str) -> str:
     words = []
     if "gone" in each.problems:
-        words.append(f"{new} does not export it")
+        hidden = "; the module's sources do not name it, so a header of the old kernel may have used it"
+        words.append(f"{new} does not export it" + (hidden if each.by_header else ""))
     if "gpl-only" in each.problems:
         words.append(f"{new} exports it for GPL-compatible modules only, and this one is not")
     if "namespace" in each.problems and each.change.new:

@@ -22,10 +22,9 @@ def outcome_of(report: ModuleReport, verdict: Verdict | None) -> AbiOutcome:
     changed = report.must_be_changed
     if changed:
         names = ", ".join(each.symbol for each in changed[:3]) + (" ..." if len(changed) > 3 else "")
+        if all(each.by_header for each in changed):
+            return AbiOutcome("change", f"its sources may have to be changed: build it, and see ({names})")
         return AbiOutcome("change", f"cannot be rebuilt from the same sources ({names})")
-    if report.gone_by_headers:
-        names = ", ".join(each.symbol for each in report.gone_by_headers[:3])
-        return AbiOutcome("rebuild", f"rebuild it, and see whether its sources still fit ({names})")
     if report.other_crcs:
         where = ""
         if report.view.state == "differs":

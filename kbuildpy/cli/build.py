@@ -213,7 +213,7 @@ def _directory_and_targets(paths: Sequence[str]) -> tuple[Path, list[str]]:
     if others and Path(others[0]).is_dir():
         raise UsageError(f"one directory at a time, not {len(directories)}: {', '.join(directories)}")
     if others:
-        kernel = f"a kernel is named with -k: kbuildpy build {shlex.join(directories[:1])} -k {others[0]}"
+        kernel = f"a kernel is named with -k: kbuildpy build {shlex.join(directories[:1])} -k {shlex.quote(others[0])}"
         hint = kernel if is_release(others[0]) else _FORMS
         raise UsageError(f"{others[0]}: neither a variable nor a target", hint=hint)
     return directory, targets

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import os
 import shlex
@@ -50,9 +51,11 @@ def package_modules(args: argparse.Namespace) -> int:
     kernels = _kernels(args)
     modules = read_modules(args.files, [kernel.release for kernel in kernels], wish.folder)
     by_release = modules_of_kernels(modules, [kernel.release for kernel in kernels])
-    packed = [module for found in by_release.values() for module in found]
-    wish = wish_with_conf(wish, packed, args.files, next(iter(by_release)), quiet=args.quiet)
-    packages = [make_package(found, release, wish, os.environ) for release, found in by_release.items()]
+    say = functools.cache(partial(_say, quiet=args.quiet))  # (each line once)
+    packages = [
+        make_package(found, release, wish_with_conf(wish, found, args.files, release, say), os.environ)
+        for release, found in by_release.items()
+    ]
     kernels = [kernel for kernel in kernels if kernel.release in {package.release for package in packages}]
     formats = [format_of(args.package, _format_wish(args), kernel.exports) for kernel in kernels]
     _tell_unchecked_signatures(args, packages)
@@ -74,6 +77,11 @@ def package_modules(args: argparse.Namespace) -> int:
             files = write_package(package, format, output, place, os.environ)
             _report(args, package, states, files)
     return 0
+
+
+def _say(line: str, *, quiet: bool) -> None:
+    if not quiet:
+        print(f"kbuildpy: {printable(line)}", file=sys.stderr)
 
 
 def _wish(args: argparse.Namespace) -> PackageWish:

@@ -148,18 +148,21 @@ def _evaluate_copy(
     if plan is None:
         # The text of a Kbuild file does not show whether it writes while make reads it. So ask about a copy first, and
         # look for new files there.
+        is_new = not copy_path(directory, out).exists()
         copy = copy_sources(directory, out)
         try:
             plan = remembered_plan(answer, copy, environ=environ, cache=generated, goals=goals)
             plan = plan or ask_directory(answer, copy, environ=environ, goals=goals)
         except KbuildError:
-            if not generated.exists():
+            if is_new:
                 remove_copy(out)
             raise
         if plan.custom or is_written(directory, out):
             plan = replace(_renamed(plan, Path(plan.directory), directory), custom=True)
         else:
-            remove_copy(out)
+            # (the next build of a changeable plan asks about a copy again; a target's plan says nothing of the others')
+            if not plan.changeable and (is_new or not goals):
+                remove_copy(out)
             plan = ask_directory(answer, directory, environ=environ, cache=cache, goals=goals)
     if not plan.custom:
         layout = Layout(str(directory), str(directory), str(out), answer.working_directory(str(directory)))

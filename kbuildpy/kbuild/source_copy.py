@@ -5,7 +5,8 @@ It is used where the system refuses an overlay; Kbuild is then asked about the c
 names the user's directory, as after an in-place build; files that the rules themselves write may name the copy.
 
 Paths that leave the module directory (`$(src)/../common`) work in the copy too: the folders above the copy hold links
-to the neighbours of the original folders. A private key is not copied: the copy holds a link to it.
+to the neighbours of the original folders. A private key is left out: a copy of it would not be safe, and a link would
+let rules write to the user's file.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from kbuildpy.kernel.cache import read_json, write_json
 from kbuildpy.private_keys import is_private_key
 
 _ANCESTORS = 4
+_OF_KEYS = (".pem", ".key", ".priv", ".der", ".p12", ".pfx")
+"""Endings of files that are looked at each time: versions before copied private keys."""
 _LEFT_OUT = frozenset({".git", ".hg", ".svn", ".sconsign.dblite"})
 
 
@@ -90,7 +93,7 @@ def copy_sources(directory: Path, out: Path) -> Path:
             if (copy / relative[:-1]).is_symlink():
                 (copy / relative[:-1]).unlink()
             (copy / relative).mkdir(exist_ok=True)
-        elif before.get(relative) != seen or not os.path.lexists(copy / relative):
+        elif before.get(relative) != seen or not os.path.lexists(copy / relative) or relative.endswith(_OF_KEYS):
             _copy(directory / relative, copy / relative, directory)
     for relative in [name for name in before.keys() - now.keys() if not name.endswith("/")]:
         with suppress(IsADirectoryError, NotADirectoryError):
@@ -163,7 +166,6 @@ def _copy(source: Path, target: Path, directory: Path) -> None:
         shutil.rmtree(target)
     target.unlink(missing_ok=True)
     if is_private_key(source):
-        target.symlink_to(os.path.realpath(source))
         return
     if source.is_file():
         shutil.copy2(source, target)

@@ -28,7 +28,7 @@ def package_name(given: str, modules: Sequence[str]) -> str:
     if not given and len(modules) != 1:
         raise UsageError(f"a package of {len(modules)} modules needs a name", hint="add --name NAME")
     name = given or modules[0].replace("_", "-").lower()
-    if not _NAME.match(name):
+    if not is_package_name(name):
         said = f"--name {printable(name)}" if given else f"{printable(name)}, the module's name"
         hint = "it has two or more lower-case letters, digits, + - . and begins with a letter or digit"
         raise UsageError(f"{said}: not the name of a package", hint=hint if given else f"add --name NAME: {hint}")
@@ -52,6 +52,11 @@ def package_version(given: str, stated: Sequence[str]) -> str:
             hint="it begins with a digit, and has letters, digits, . + ~ (for a revision, use 1.2+3 instead of 1.2-3)",
         )
     return version
+
+
+def is_package_name(word: str) -> bool:
+    """Whether all formats can have the name `word`."""
+    return bool(_NAME.match(word))
 
 
 def is_version(word: str) -> bool:

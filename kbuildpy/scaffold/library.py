@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import difflib
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -47,7 +48,7 @@ def find_template(word: str, folders: Sequence[Path] = (), *, name: str = "") ->
         near = difflib.get_close_matches(word, places, n=3, cutoff=0.5)
         known = f"did you mean {' or '.join(near)}? " if near else ""
         if name in places:
-            known = f"the template comes first: kbuildpy new {name} {word}; "
+            known = f"the template comes first: kbuildpy new {shlex.join([name, word])}; "
         raise UsageError(f"no template is called {word!r}", hint=f"{known}kbuildpy new --list shows all templates")
     return read_manifest(places[word])
 

@@ -251,30 +251,43 @@ def test_a_dkms_conf_tells_what_the_modules_do_not(tree: KernelTree, samples: di
     conf.write_text(
         'PACKAGE_NAME="My_Drv"\nPACKAGE_VERSION="2.5"\nBUILT_MODULE_NAME="hello"\nDEST_MODULE_LOCATION=/extra\n'
     )
-    both = (folder / "hello.ko", folder / "params.ko")
+    built = f"drv/build/{tree.release}"
     calls: dict[tuple[str | Path, ...], tuple[str, str]] = {
         ("drv",): ("my-drv", "2.5"),
         ("drv/build",): ("my-drv", "2.5"),
-        (f"drv/build/{tree.release}",): ("my-drv", "2.5"),
-        both: ("my-drv", "2.5"),
-        both[:1]: ("hello", "2.5"),
-        (*both, "--name", "other"): ("other", "2.5"),
-        (*both, "--version", "3"): ("my-drv", "3"),
+        (built,): ("my-drv", "2.5"),
+        ("drv", "--name", "other"): ("other", "2.5"),
+        ("drv", "--version", "3"): ("my-drv", "3"),
     }
     for number, (words, expected) in enumerate(calls.items()):
         done = package("tar", *words, "-o", f"out{number}", "--format", "json", tree=tree, cwd=tmp_path)
         value = json.loads(done.text)
         assert (value["name"], value["version"]) == expected, words
         assert f"{expected[1] if '--version' not in words else expected[0]}, as {conf} says" in done.error_text
-    done = package("tar", *both, "--name", "other", "--version", "3", "-o", "out", tree=tree, cwd=tmp_path)
+    done = package("tar", "drv", "--name", "other", "--version", "3", "-o", "out", tree=tree, cwd=tmp_path)
     assert "says" not in done.error_text
+    # A file says nothing of a directory, and what another user wrote is not run.
+    files: list[str | Path] = [folder / "hello.ko", "--name", "other"]
+    assert "needs a version" in package("tar", *files, "-o", "none", tree=tree, cwd=tmp_path).error_text
+    files[0] = shutil.copy(folder / "hello.ko", folder.parent / "hello.ko")
+    assert "needs a version" in package("tar", *files, "-o", "none", tree=tree, cwd=tmp_path).error_text
+    (folder.parent / "hello.ko").unlink()
+    os.chown(conf, 65534, 65534)
+    done = package("tar", "drv", "--name", "other", "-o", "none", tree=tree, cwd=tmp_path)
+    assert "needs a version" in done.error_text and "dkms.conf" not in done.error_text
+    os.chown(conf, os.geteuid(), os.getegid())
     conf.write_text(
         'PACKAGE_NAME="my-drv"\nPACKAGE_VERSION="2.5-1"\nBUILT_MODULE_NAME="hello"\nDEST_MODULE_LOCATION=/extra\n'
     )
-    for text in (conf.read_text(), "echo broken; exit 1\n"):
+    broken = "echo broken; exit 1\n"
+    for text, said in (
+        (conf.read_text(), "the version 2.5-1 is none that"),
+        (broken, "its name and version are not used"),
+    ):
         conf.write_text(text)
         done = package("tar", "drv", "--name", "other", "-o", "none", tree=tree, cwd=tmp_path)
         assert (done.returncode, "needs a version" in done.error_text) == (2, True), done.error_text
+        assert said in done.error_text, done.error_text
     assert not (tmp_path / "none").exists()
 
 
