@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +17,7 @@ from kbuildpy.kbuild.parse_tree_answer import TreeOutput, parse_tree_answer
 from kbuildpy.kbuild.placeholder import builds_in_directory, make_placeholder
 from kbuildpy.kbuild.tree_answer import FIXDEP, TreeAnswer
 from kbuildpy.kbuild.tree_programs import refuse_missing_compiler
+from kbuildpy.kernel.fetched import is_fetched
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.printable import printable
 from kbuildpy.run import run
@@ -40,10 +42,13 @@ def _refuse_moved(tree: KernelTree) -> None:
     if found is None or Path(found[1]).resolve() == tree.objects:
         return
     makefile = tree.objects / "Makefile"
+    hint = f"name that tree, or write KBUILD_OUTPUT = {tree.objects} into {makefile}"
+    if is_fetched(tree.objects):
+        hint = f"kbuildpy kernels --fetch {shlex.quote(tree.release)}    # mends it"
     raise KbuildError(
         f"{tree.objects}: the kernel tree was moved or copied: its Makefile says that it is {printable(found[1])}, and "
         "Kbuild would look there",
-        hint=f"name that tree, or write KBUILD_OUTPUT = {tree.objects} into {makefile}",
+        hint=hint,
     )
 
 

@@ -79,6 +79,7 @@ def fetch_kernels(
     """
     root = fetched_root()
     with alone(root), _told_of_a_full_disk(root):
+        _mend_makefiles(root)  # (of headers that an older version fetched)
         _check_room(root, [part for kernel in kernels for part in _missing(root, kernel, images=images)])
         rest = list(kernels)
         while rest:
@@ -195,10 +196,7 @@ def _unpacked(part: _Part, scratch: Path) -> tuple[_Part, Path]:
         [archive] = (scratch / "archives").glob(f"{package.name}_*.deb")
         unpack(archive, directory)
         archive.unlink()
-    for makefile in directory.glob("usr/src/linux-headers-*/Makefile"):
-        if not makefile.is_symlink():
-            text = makefile.read_text(errors="surrogateescape")
-            makefile.write_text(movable_makefile(text), errors="surrogateescape")
+    _mend_makefiles(directory)
     # (Debian 13 has no /lib of its own)
     merged = directory / "usr/lib/modules"
     if merged.is_dir() and not (directory / "lib/modules").is_dir():
@@ -212,6 +210,16 @@ def _unpacked(part: _Part, scratch: Path) -> tuple[_Part, Path]:
     if part.image_of and (directory / "lib/modules" / part.image_of / "kernel").is_dir():
         _index_modules(directory, part.image_of)
     return part, directory
+
+
+def _mend_makefiles(root: Path) -> None:
+    for makefile in root.glob("usr/src/linux-headers-*/Makefile"):
+        if makefile.is_symlink():
+            continue
+        text = makefile.read_text(errors="surrogateescape")
+        mended = movable_makefile(text)
+        if mended != text:
+            makefile.write_text(mended, errors="surrogateescape")
 
 
 def movable_makefile(text: str) -> str:

@@ -14,12 +14,14 @@ from pathlib import Path
 import pytest
 
 from kbuildpy.cli import main
+from kbuildpy.kbuild.make_tree_answer import make_tree_answer
 from kbuildpy.kernel.chosen import Need
 from kbuildpy.kernel.fetched import fetched_root
 from kbuildpy.kernel.find_image import find_kernel_image
 from kbuildpy.kernel.modules_directory import modules_directory
 from kbuildpy.kernel.open_tree import open_tree
 from kbuildpy.kernel.resolve import resolve
+from kbuildpy.run import run
 from tests.support.debian_archive import DebianArchive, archive_of_two_kernels
 from tests.support.documents import json_keys
 from tests.support.terminal import run_on_terminal
@@ -111,6 +113,23 @@ def test_nothing_in_it_names_usr_src_so_it_can_be_moved(
             assert (tree.release, tree.source) == (release, moved / "usr/src" / COMMON)
             assert (tree.objects / "scripts/basic/fixdep").is_file()
         assert (moved / "lib/modules" / release / "source").resolve() == moved / "usr/src" / COMMON
+
+
+def test_headers_that_name_where_they_would_be_installed_are_mended_by_the_next_fetch(
+    archive: DebianArchive, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call("--fetch", PLAIN, capsys=capsys)
+    objects = fetched_root() / f"usr/src/linux-headers-{PLAIN}"
+    makefile, installed = objects / "Makefile", f"/usr/src/linux-headers-{PLAIN}"
+    makefile.write_text(f"KBUILD_OUTPUT={installed}\ninclude ../{COMMON}/Makefile\n")
+    with pytest.raises(Exception, match="the kernel tree was moved or copied") as refused:
+        make_tree_answer(open_tree(objects), (), {}, btf_threads=False)
+    assert f"kbuildpy kernels --fetch {PLAIN} " in str(refused.value)
+    makefile.write_text(f"KBUILD_OUTPUT={installed}\ninclude /usr/src/{COMMON}/Makefile\n")
+    call("--fetch", PLAIN, capsys=capsys)
+    (fetched_root() / f"usr/src/{COMMON}/Makefile").write_text("all: ; @echo '$(KBUILD_OUTPUT)'\n")
+    done = run(["make", "-s", "-f", makefile], cwd=tmp_path)
+    assert done.text == f"{objects.resolve()}\n"
 
 
 def test_the_image_and_the_modules_come_when_they_are_asked_for(
