@@ -51,8 +51,9 @@ def _page(name: str) -> str:
     parts = [f"# kbuildpy {name}\n\n{prose(parser.description or '')}\n\n", block(_usage(parser), "text"), "\n"]
     if text:
         parts.append("".join(f"{prose(paragraph)}\n\n" for paragraph in text.split("\n\n")))
-    positional = [action for action in parser._actions if not action.option_strings]
-    options = [action for action in parser._actions if action.option_strings]
+    shown = [action for action in parser._actions if action.help != argparse.SUPPRESS]
+    positional = [action for action in shown if not action.option_strings]
+    options = [action for action in shown if action.option_strings]
     if positional:
         parts.append("## Arguments\n\n" + "".join(_argument(parser, action) for action in positional))
     parts.append("## Options\n\n" + "".join(_argument(parser, action) for action in options))

@@ -108,10 +108,11 @@ class ModuleView:
 
     @cached_property
     def sources(self) -> tuple[str, ...]:
-        """The source files of the units, but not the one that modpost wrote."""
+        """The source files of the units, but not those that every module has: the one that modpost wrote, and from 6.12
+        on the kernel's scripts/module-common.c."""
         with readable(self._info.image.filename):
             found = dict.fromkeys(self._info.source(reader) for reader in self._info.units())
-        return tuple(path for path in found if not path.endswith(".mod.c"))
+        return tuple(path for path in found if not path.endswith((".mod.c", "/scripts/module-common.c")))
 
     @cached_property
     def directory(self) -> str:

@@ -33,7 +33,7 @@ def outcome_of(report: ModuleReport, verdict: Verdict | None) -> AbiOutcome:
             where = "; the types that it describes are the same, but the loader compares CRCs"
         return AbiOutcome("rebuild", f"rebuild it{where}")
     if verdict is not None and not verdict.accepted:
-        return AbiOutcome("rebuild", "the loader refuses it")
+        return AbiOutcome("rebuild", "rebuild it: the loader refuses this file")
     if report.view.state == "differs":
         return AbiOutcome(
             "rebuild", "rebuild it: the loader would take it, but it was compiled with other types than this kernel has"

@@ -169,6 +169,8 @@ def _read_index(path: Path, _: State) -> BinaryIndex | None:
     except OSError as error:
         hint = "read it as another user" if isinstance(error, PermissionError) else ""
         raise KbuildError(f"{path}: {error.strerror}", hint=hint) from error
+    if not contents:
+        return None  # (depmod writes an empty one where no image's list of what is built in is installed)
     if len(contents) < _HEADER.size or len(contents) > _SIZE:
         raise KbuildError(f"{path}: a damaged index: it has {len(contents)} bytes", hint=_AGAIN)
     magic, version, root = _HEADER.unpack_from(contents)

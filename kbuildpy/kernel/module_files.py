@@ -61,13 +61,13 @@ def walk_modules(
                 yield f"{folder}/{file}"
 
 
-_OWN_FOLDERS = frozenset({".kbuildpy"})
+_OWN_FOLDERS = frozenset({".kbuildpy", ".dkms"})
 """Where a build may keep a copy of the sources, with modules that make built there."""
 
 
 def find_modules(paths: Iterable[Path]) -> list[Path]:
     """The files that `paths` name, each once: a file as it is, of a directory all module files below it but those in a
-    build's own notes (`.kbuildpy`).
+    build's own notes (`.kbuildpy`) and in its copy of a package with a dkms.conf (`.dkms`).
 
     In the order of `paths`, those of a directory sorted. Pipes and devices, which might never end, are no files.
     Raises `UsageError` for a path that is one, or that is not there.

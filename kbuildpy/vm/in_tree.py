@@ -27,9 +27,22 @@ def fetch_kernel_modules(release: str, *, machine: Machine | None = None, root: 
     `machine` is the one that the kernel is for (default: this). Raises `KbuildError` if there is no such package, or no
     depmod to index what was in it.
     """
-    for place in (root / "lib/modules", root / "usr/lib/modules", fetched_root() / "lib/modules"):
-        if (place / release / "modules.dep").is_file():
-            return OwnModules(place / release, added=True)
+    places = (root / "lib/modules", root / "usr/lib/modules", fetched_root() / "lib/modules")
+    indexed = [place / release for place in places if (place / release / "modules.dep").is_file()]
+    # (where only headers are installed, depmod makes an index of what was added there)
+    whole = [directory for directory in indexed if (directory / "kernel").is_dir()]
+    if whole:
+        return OwnModules(whole[0], added=True)
+    try:
+        return OwnModules(_modules_of_package(release, machine), added=True)
+    except KbuildError:
+        if indexed:
+            return OwnModules(indexed[0], added=True)
+        raise
+
+
+def _modules_of_package(release: str, machine: Machine | None) -> Path:
+    """The directory of the modules of Debian's package, in the cache."""
     kept = cache_directory() / "modules"
     if not (kept / release / "modules.dep").is_file():
         kept.mkdir(parents=True, exist_ok=True)
@@ -43,7 +56,7 @@ def fetch_kernel_modules(release: str, *, machine: Machine | None = None, root: 
                 # (another run was quicker)
                 if not (kept / release / "modules.dep").is_file():
                     raise
-    return OwnModules(kept / release, added=True)
+    return kept / release
 
 
 def _extract(release: str, directory: Path, architecture: str) -> None:

@@ -188,6 +188,15 @@ def test_a_symbol_that_a_header_may_have_used_is_told_apart(tmp_path: Path, monk
     assert outcome_of(explained(), None).state == "change"
 
 
+def test_what_every_module_has_of_the_kernel_is_no_source_of_its_own(tmp_path: Path) -> None:
+    drv = compiled("int drv(void) { return 1; }", tmp_path / "drv", "drv")
+    common = compiled("int common(void) { return 2; }", tmp_path / "kernel/scripts", "module-common")
+    run(["ld", "-r", drv, common, "-o", tmp_path / "whole.o"])
+    view = view_of(tmp_path / "whole.o")
+    assert (view.sources, view.directory) == ((f"{tmp_path}/drv/drv.c",), f"{tmp_path}/drv")
+    assert not view.is_own(f"{tmp_path}/kernel/include/linux/init.h")
+
+
 def test_a_kernel_without_crcs_has_no_module_layout_and_needs_none(tmp_path: Path) -> None:
     versions = """
 __attribute__((section("__versions"), used)) static const struct { unsigned long crc; char name[56]; } v[] =

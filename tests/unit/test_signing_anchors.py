@@ -254,7 +254,8 @@ def test_modules_are_found_sorted_and_once_and_links_to_directories_are_not_foll
 
 def test_what_a_build_keeps_for_itself_is_no_module_of_a_directory_but_may_be_named(tmp_path: Path) -> None:
     built, kept = tmp_path / "build/drv.ko", tmp_path / "build/.kbuildpy/sources/drv.ko"
-    for path in (built, kept):
+    of_dkms = tmp_path / "build/.dkms/drv/1.0/build/drv.ko"
+    for path in (built, kept, of_dkms):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
     assert find_modules([tmp_path]) == [built]

@@ -251,6 +251,13 @@ def test_a_damaged_index_is_an_error_without_a_traceback(root: Path) -> None:
     assert "a damaged index" in called.error_text and "depmod" in called.error_text
 
 
+def test_an_empty_index_names_nothing(root: Path) -> None:
+    """As depmod writes it where no image's list of what is built in is installed."""
+    (root / DIRECTORY.lstrip("/") / "modules.builtin.bin").write_bytes(b"")
+    called = text(root, "alone")
+    assert called.text and "index" not in called.error_text
+
+
 def test_a_damaged_module_stops_at_its_file(root: Path) -> None:
     write(root, f"{DIRECTORY}/kernel/packed.ko.xz", b"\xfd7zXZ\0cut off")
     run(["/sbin/depmod", "-C", root / "none", "-b", root, RELEASE], check=False)

@@ -93,3 +93,30 @@ def test_modules_that_another_run_unpacked_meanwhile_are_taken(
 
     monkeypatch.setattr("kbuildpy.vm.in_tree._extract", extract)
     assert list(fetch_kernel_modules(RELEASE).files()) == ["theirs"]
+
+
+def test_an_index_of_what_was_added_to_headers_is_not_the_kernels(
+    monkeypatch: pytest.MonkeyPatch, own_cache: Path, tmp_path: Path
+) -> None:
+    added = tmp_path / "lib/modules" / RELEASE
+    added.mkdir(parents=True)
+    (added / "modules.dep").write_text("updates/added.ko:\n")
+
+    def extract(release: str, directory: Path, architecture: str) -> None:
+        (directory / "lib/modules" / release / "kernel").mkdir(parents=True)
+
+    def depmod(words: list[str], **_: object) -> None:
+        (Path(str(words[2])) / "lib/modules" / RELEASE / "modules.dep").write_text("kernel/theirs.ko:\n")
+
+    def no_package(release: str, directory: Path, architecture: str) -> None:
+        raise KbuildError("no such package")
+
+    monkeypatch.setattr("kbuildpy.vm.in_tree._extract", no_package)
+    assert list(fetch_kernel_modules(RELEASE, root=tmp_path).files()) == ["added"]
+    monkeypatch.setattr("kbuildpy.vm.in_tree._extract", extract)
+    monkeypatch.setattr("kbuildpy.vm.in_tree.run", depmod)
+    assert list(fetch_kernel_modules(RELEASE, root=tmp_path).files()) == ["theirs"]
+    fetched = own_cache / "kernels/lib/modules" / RELEASE
+    (fetched / "kernel").mkdir(parents=True)
+    (fetched / "modules.dep").write_text("kernel/fetched.ko:\n")
+    assert list(fetch_kernel_modules(RELEASE, root=tmp_path).files()) == ["fetched"]
