@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import argparse
+import glob
 import json
 import os
+import shlex
 import sys
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from kbuildpy.dkms.archives import ldtarball, mktarball
 from kbuildpy.dkms.build import EXCLUDED
 from kbuildpy.dkms.configure import configure
 from kbuildpy.dkms.destination import distribution
-from kbuildpy.dkms.hooks import install_hooks, make_package, remove_hooks
+from kbuildpy.dkms.hooks import STAND_IN_PACKAGE, has_package, install_hooks, make_package, remove_hooks
 from kbuildpy.dkms.install_all import autoinstall, match
 from kbuildpy.dkms.machine import (
     DkmsMachine,
@@ -163,7 +165,7 @@ def _act(
     if action == "unbuild" and not any(package):
         return max(unbuild_all(machine, kernel, arch) for kernel, arch in kernels)
     if not all(package):
-        raise KbuildError(f"{action} needs a package", hint=f"kbuildpy dkms {action} NAME/VERSION")
+        raise _no_package(action, package[0], machine)
     if action == "add":
         add(machine, *package, *kernels[0])
         return 0
@@ -300,6 +302,18 @@ def _status(
     return 0
 
 
+def _no_package(action: str, name: str, machine: DkmsMachine) -> KbuildError:
+    """The error for a call without a package, or without its version: it names the versions that there are."""
+    if not name:
+        return KbuildError(f"{action} needs a package", hint=f"kbuildpy dkms {action} NAME/VERSION")
+    known = [version for other, version in machine.places.added() if other == name]
+    sources = sorted(machine.places.source_tree.glob(f"{glob.escape(name)}-*/dkms.conf"))
+    known += [file.parent.name.removeprefix(f"{name}-") for file in sources]
+    words = [shlex.quote(f"{name}/{version}") for version in dict.fromkeys(known)] or ["NAME/VERSION"]
+    hint = "\n".join(f"kbuildpy dkms {action} {word}" for word in words)
+    return KbuildError(f"{action} needs the version of {printable(name)}, too", hint=hint)
+
+
 def _hooks(args: argparse.Namespace, machine: DkmsMachine) -> int:
     if args.deb is not None:
         make_package(args.deb, force=args.force)
@@ -309,4 +323,9 @@ def _hooks(args: argparse.Namespace, machine: DkmsMachine) -> int:
     paths = remove_hooks(root) if args.undo else install_hooks(root, stand_in=args.stand_in, force=args.force)
     for path in paths:
         machine.say(f"{'removed' if args.undo else 'written'}: {path}")
+    if args.undo and has_package(root):
+        machine.say(
+            f"kbuildpy: note: the package {STAND_IN_PACKAGE} still tells dpkg that dkms is here: "
+            "apt-get install dkms replaces it"
+        )
     return 0

@@ -8,6 +8,7 @@ It is told on standard error and by `kbuildpy dkms status`.
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import tempfile
 from collections.abc import Sequence
@@ -61,7 +62,9 @@ _POSTINST = """# Called by the packages NAME-dkms when they are configured: NAME
 exit 0
 """
 
-_CONTROL = f"""Package: kbuildpy-stand-in-for-dkms
+STAND_IN_PACKAGE = "kbuildpy-stand-in-for-dkms"
+"""The package that provides dkms to dpkg."""
+_CONTROL = f"""Package: {STAND_IN_PACKAGE}
 Version: {DKMS_VERSION}
 Architecture: all
 Maintainer: kbuildpy <root@localhost>
@@ -119,6 +122,15 @@ def install_hooks(root: Path, *, stand_in: bool, force: bool) -> list[Path]:
     except OSError as error:
         raise KbuildError(f"{error.filename}: {error.strerror}", hint="become root, or name another --root") from error
     return [file.path for file in files]
+
+
+def has_package(root: Path) -> bool:
+    """Whether the package that provides dkms to dpkg is installed."""
+    try:
+        status = (root / "var/lib/dpkg/status").read_text(errors="replace")
+    except OSError:
+        return False
+    return re.search(rf"^Package: {STAND_IN_PACKAGE}\nStatus: \S+ \S+ installed$", status, re.MULTILINE) is not None
 
 
 def make_package(target: Path, *, force: bool) -> None:

@@ -37,6 +37,7 @@ from kbuildpy.kernel.open_tree import open_tree
 from kbuildpy.kernel.signing_policy import signing_policy_of
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.signing.trailer import append_signature
+from kbuildpy.similar import similar_file
 
 FAILED = 11
 """The exit status where something failed and the rest was done."""
@@ -138,7 +139,9 @@ def add(machine: DkmsMachine, name: str, version: str, kernel: str, arch: str) -
         raise KbuildError(f"{name}/{version}: added already", hint="kbuildpy dkms status", status=3)
     source = places.source_tree / f"{name}-{version}"
     if not source.is_dir():
-        raise KbuildError(f"{source}: no such directory", hint="the sources of the package belong there", status=2)
+        belong = "the sources of the package belong there: kbuildpy dkms add DIRECTORY puts them there"
+        hint = similar_file(source) or belong
+        raise KbuildError(f"{source}: no such directory", hint=hint, status=2)
     conf = machine.conf_of(machine.conf_file or source / "dkms.conf", kernel, arch, name=name, version=version)
     if (conf.name, conf.version) != (name, version):
         machine.say(f"kbuildpy: note: the dkms.conf of {name}/{version} calls it {conf.identity}")
@@ -243,8 +246,12 @@ def needed_packages(machine: DkmsMachine, conf: DkmsConf, kernel: str, arch: str
 def uninstall(machine: DkmsMachine, name: str, version: str, kernel: str, arch: str) -> None:
     """Uninstall a package from a kernel. Raises `KbuildError`."""
     require_added(machine, name, version)
-    if not machine.places.is_installed(name, version, kernel, arch):
-        machine.say(f"{name}/{version}: not installed for {kernel} ({arch})")
+    places = machine.places
+    if not places.is_installed(name, version, kernel, arch):
+        built = places.kernels(name, version)
+        others = [other for other, its in built if places.is_installed(name, version, other, its)]
+        where = f"; it is installed for {', '.join(others)}: -k, or --all" if others else ""
+        machine.say(f"{name}/{version}: not installed for {kernel} ({arch}){where}")
         return
     conf = machine.named_conf(name, version, kernel, arch)
     uninstall_package(machine.places, conf, kernel, arch, depmod=machine.depmod, say=machine.say)
@@ -254,7 +261,10 @@ def uninstall(machine: DkmsMachine, name: str, version: str, kernel: str, arch: 
 def unbuild(machine: DkmsMachine, name: str, version: str, kernel: str, arch: str) -> None:
     """Uninstall a package from a kernel, and remove what was built for it. Raises `KbuildError`."""
     uninstall(machine, name, version, kernel, arch)
+    was_built = (kernel, arch) in machine.places.kernels(name, version)
     unbuild_package(machine.places, name, version, kernel, arch)
+    if was_built:
+        machine.say(f"{name}/{version}: what was built for {kernel} ({arch}) is removed")
 
 
 def unbuild_all(machine: DkmsMachine, kernel: str, arch: str) -> int:

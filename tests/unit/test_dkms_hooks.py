@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from kbuildpy.cli import main
-from kbuildpy.dkms.hooks import hook_files, install_hooks, make_package, remove_hooks
+from kbuildpy.dkms.hooks import STAND_IN_PACKAGE, hook_files, install_hooks, make_package, remove_hooks
 from kbuildpy.errors import KbuildError
 from kbuildpy.execute import Completed
 from kbuildpy.run import run
@@ -165,3 +165,16 @@ def test_a_package_provides_dkms_and_has_no_files(tmp_path: Path) -> None:
         make_package(tmp_path / "none/x.deb", force=False)
     assert target.read_bytes() == before
     assert list(tmp_path.iterdir()) == [target]
+
+
+def test_undo_tells_of_the_package_that_still_stands_in_for_dkms(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status = tmp_path / "var/lib/dpkg/status"
+    status.parent.mkdir(parents=True)
+    for state, is_told in (("install ok installed", True), ("deinstall ok config-files", False)):
+        status.write_text(f"Package: make\nStatus: {state}\n\nPackage: {STAND_IN_PACKAGE}\nStatus: {state}\n")
+        assert main(["dkms", "hooks", "--root", str(tmp_path), "--stand-in"]) == 0
+        assert "still tells" not in capsys.readouterr().out
+        assert main(["dkms", "hooks", "--root", str(tmp_path), "--undo"]) == 0
+        assert ("still tells dpkg that dkms is here: apt-get install dkms" in capsys.readouterr().out) == is_told

@@ -32,9 +32,15 @@ def test_installs_uninstalls_and_removes_what_is_built(machine: DkmsTrees) -> No
     assert "installed already" in machine.call("install", "p/1", "-k", KERNEL, "-a", ARCH)[1]
     installed.write_text("changed")
     assert "(WARNING! Diff between built and installed module!)" in machine.call("status")[1]
+    said = machine.call("uninstall", "p/1", "-k", "9.9", "-a", ARCH)[1]
+    assert said == f"p/1: not installed for 9.9 ({ARCH}); it is installed for {KERNEL}: -k, or --all\n"
     assert machine.call("uninstall", "p/1", "-k", KERNEL, "-a", ARCH)[0] == 0
     assert not installed.exists()
     assert machine.call("status")[1] == f"p/1, {KERNEL}, {ARCH}: built\n"
+    removed = f"p/1: what was built for {KERNEL} ({ARCH}) is removed\n"
+    unbuild = ("unbuild", "p/1", "-k", KERNEL, "-a", ARCH)
+    assert machine.call(*unbuild)[1] == f"p/1: not installed for {KERNEL} ({ARCH})\n{removed}"
+    assert removed not in machine.call(*unbuild)[1]
     assert machine.call("remove", "p/1", "--all")[0] == 0
     assert machine.call("status") == (0, "", "")
     assert [path.name for path in machine.places.dkms_tree.iterdir()] == [".kbuildpy"]

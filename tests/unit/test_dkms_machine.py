@@ -50,6 +50,14 @@ def test_adds_a_folder_by_a_copy_in_the_source_tree(machine: DkmsTrees, tmp_path
     [
         (["add", "p/1"], 2, "no such directory"),
         (["add"], 1, "add needs a package"),
+        (["add", "good"], 1, "add needs the version of good, too\n  kbuildpy dkms add good/1\n"),
+        (
+            ["install", "nothing"],
+            1,
+            "install needs the version of nothing, too\n  kbuildpy dkms install NAME/VERSION\n",
+        ),
+        (["add", "godo/1"], 2, "did you mean good-1?"),
+        (["add", "p/1"], 2, "kbuildpy dkms add DIRECTORY puts them there"),
         (["build", "bad/1"], 8, "no PACKAGE_NAME"),
         (["build", "never/1"], 77, "never/1 is not for 1.2.3-none: BUILD_EXCLUSIVE_KERNEL=^9 does not match"),
         (["install", "never/1"], 77, "never/1 is not for 1.2.3-none"),
