@@ -9,7 +9,7 @@ FOLDER = "probes"
 """The folder of the header among the output."""
 HEADER = "kernel_probes.h"
 VARIABLE = "KERNEL_PROBES"
-"""The variable that names the folder, for `ccflags-y += -I$(KERNEL_PROBES)`."""
+"""The variable that names the folder, as in `ccflags-y += $(addprefix -I,$(KERNEL_PROBES))`. make alone has none."""
 
 
 def header_text(answers: Mapping[str, bool], release: str) -> str:
