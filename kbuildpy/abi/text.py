@@ -139,7 +139,11 @@ def module_lines(report: ModuleReport, verdict: Verdict | None, new: str, *, ver
     if foreign:
         yield f"  neither kernel exports {', '.join(foreign)}: other modules have to"
     crcs = report.other_crcs
-    yield f"  symbols: {len(crcs)} of {len(report.imports)} imports have another CRC"
+    exports = [each.change.new for each in report.imports if each.change.new]
+    if exports and not any(export.crc for export in exports):
+        yield f"  symbols: {new} has no CRCs to compare"
+    else:
+        yield f"  symbols: {len(crcs)} of {len(report.imports)} imports have another CRC"
     for each in crcs if verbose else crcs[:_SYMBOLS]:
         yield f"    {each.symbol}: {why_words(each.why, verbose=verbose) if each.why else ''}"
     if not verbose and len(crcs) > _SYMBOLS:

@@ -208,6 +208,9 @@ __attribute__((section("__versions"), used)) static const struct { unsigned long
         found = explain_module(read_subject(made), side(OLD, tmp_path / "old", 1, symbols=both), new)
         assert [each.symbol for each in found.imports] == expected
         assert found.must_be_changed == ()
+    without = side(OLD, tmp_path / "without", 0)
+    report_of = explain_module(read_subject(made), side(OLD, tmp_path / "old", 1, symbols=both), without)
+    assert "  symbols: 6.1.0-2 has no CRCs to compare" in module_lines(report_of, None, "6.1.0-2", verbose=False)
 
 
 @pytest.mark.parametrize(
