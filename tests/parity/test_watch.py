@@ -143,7 +143,7 @@ def test_a_change_while_the_build_runs_is_built_next(drv: Path) -> None:
         (["DIR", "--"], 2, "--: not a command"),
         (["DIR", "DIR"], 2, "one directory at a time, not 2"),
         (["DIR", "-k", "no_such"], 2, "no_such"),
-        (["DIR/none"], 2, "no Kbuild file"),
+        (["DIR/none"], 2, "no such directory"),
         (["DIR/empty"], 2, "no Kbuild file"),
         (["DIR", "-j", "0"], 2, "at least one job"),
     ],
