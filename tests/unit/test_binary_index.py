@@ -39,9 +39,11 @@ def test_finds_a_value(tmp_path: Path) -> None:
 
 def test_there_is_no_index_where_depmod_has_not_run(tmp_path: Path) -> None:
     assert read_index(tmp_path / "none") is None
+    (tmp_path / "empty").touch()  # (as depmod writes modules.builtin.bin without an image's list)
+    assert read_index(tmp_path / "empty") is None
 
 
-@pytest.mark.parametrize("contents", [b"", b"\xb0\x07\xf4\x57", index(b"", 0)[:11], b"x" * 40])
+@pytest.mark.parametrize("contents", [b"\xb0", b"\xb0\x07\xf4\x57", index(b"", 0)[:11], b"x" * 40])
 def test_another_file_is_refused(tmp_path: Path, contents: bytes) -> None:
     with pytest.raises(KbuildError, match="index") as caught:
         written(tmp_path, contents)
