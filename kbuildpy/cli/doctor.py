@@ -63,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
         for each in found:
             for line in _in_full(each, system) if args.commands else _in_short(each):
                 print(printable(line))
-        _print_advice(found, system, in_full=bool(args.commands))
+        _print_advice(found, system)
     return 1 if any(each.missing for each in found) else 0
 
 
@@ -109,13 +109,10 @@ def _with_packages(item: LookedFor, system: System | None) -> str:
     return f"{item.name} ({names})" if names not in ("", item.name) else item.name
 
 
-def _print_advice(found: Sequence[Diagnosis], system: System | None, *, in_full: bool) -> None:
-    """The commands that install what is missing; with `in_full`, the packages of what is only for some calls stand
-    there already, but not what comes from elsewhere."""
+def _print_advice(found: Sequence[Diagnosis], system: System | None) -> None:
+    """The commands that install what is missing, and what is only for some calls."""
     missing = [item for each in found for item in each.missing]
     others = [item for each in found for items in each.lacking_parts.values() for item in items]
-    if in_full:
-        others = [item for item in others if not package_names(item, system or SYSTEMS["debian"])]
     for what, items in (("To make all of these commands ready", missing), ("For everything else", others)):
         commands = install_commands(items, system)
         nowhere = unpackaged(items, system)
