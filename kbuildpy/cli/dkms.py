@@ -38,6 +38,7 @@ from kbuildpy.dkms.stands_for import DKMS_VERSION
 from kbuildpy.dkms.switch import begun
 from kbuildpy.dkms.which_kernels import kernels_to_build_for
 from kbuildpy.errors import KbuildError, UsageError
+from kbuildpy.own_paths import found_foreign
 from kbuildpy.printable import printable
 from kbuildpy.say import complain
 from kbuildpy.similar import did_you_mean
@@ -314,12 +315,24 @@ def _no_package(action: str, name: str, machine: DkmsMachine) -> KbuildError:
     return KbuildError(f"{action} needs the version of {printable(name)}, too", hint=hint)
 
 
+def _refuse_foreign_programs() -> None:
+    """Refuse hooks that would run, as root, what another user can change."""
+    for place in (Path(sys.executable).parent, Path(__file__).parents[2]):
+        if found := found_foreign(place):
+            raise KbuildError(
+                f"the hooks would run what is in {place} as root, and {found}",
+                hint="install kbuildpy where only root can write (python3 -m venv /opt/kbuildpy), or add --force",
+            )
+
+
 def _hooks(args: argparse.Namespace, machine: DkmsMachine) -> int:
     if args.deb is not None:
         make_package(args.deb, force=args.force)
         machine.say(f"written: {args.deb}")
         return 0
     root = (args.root or Path("/")).absolute()
+    if not args.undo and not args.force:
+        _refuse_foreign_programs()
     paths = remove_hooks(root) if args.undo else install_hooks(root, stand_in=args.stand_in, force=args.force)
     for path in paths:
         machine.say(f"{'removed' if args.undo else 'written'}: {path}")

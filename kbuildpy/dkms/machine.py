@@ -200,7 +200,8 @@ def install(machine: DkmsMachine, name: str, version: str, kernel: str, arch: st
     places = machine.places
     _check(name, version)
     if not machine.force and places.is_installed(name, version, kernel, arch):
-        machine.say(f"{name}/{version}: installed already for {kernel} ({arch}); --force installs it again")
+        again = "not tried: --try --force tries and installs it" if machine.is_tried else "--force installs it again"
+        machine.say(f"{name}/{version}: installed already for {kernel} ({arch}); {again}")
         return
     if (name, version) not in places.added(name, version):
         add(machine, name, version, kernel, arch)

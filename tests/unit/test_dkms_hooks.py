@@ -178,3 +178,21 @@ def test_undo_tells_of_the_package_that_still_stands_in_for_dkms(
         assert "still tells" not in capsys.readouterr().out
         assert main(["dkms", "hooks", "--root", str(tmp_path), "--undo"]) == 0
         assert ("still tells dpkg that dkms is here: apt-get install dkms" in capsys.readouterr().out) == is_told
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives a folder to another user")
+def test_hooks_run_nothing_that_another_user_can_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    programs = tmp_path / "home/venv/bin"
+    programs.mkdir(parents=True)
+    monkeypatch.setattr("sys.executable", str(programs / "python3"))
+    words = ["dkms", "hooks", "--root", str(tmp_path / "root")]
+    os.chown(tmp_path / "home", 65534, 65534)
+    assert main(words) == 1
+    said = capsys.readouterr().err
+    assert f"what is in {programs} as root, and {tmp_path}/home belongs to" in said and "/opt/kbuildpy" in said
+    assert not (tmp_path / "root").exists()
+    assert main([*words, "--force"]) == 0
+    os.chown(tmp_path / "home", 0, 0)
+    assert main(words) == 0

@@ -29,7 +29,9 @@ def test_installs_uninstalls_and_removes_what_is_built(machine: DkmsTrees) -> No
     assert installed.read_text() == "module p 1"
     assert machine.call("status", "-k", KERNEL)[1] == f"p/1, {KERNEL}, {ARCH}: installed\n"
     assert machine.call("status", "-k", "9.9")[1] == "p/1: added\n"
-    assert "installed already" in machine.call("install", "p/1", "-k", KERNEL, "-a", ARCH)[1]
+    again = ("install", "p/1", "-k", KERNEL, "-a", ARCH)
+    assert machine.call(*again)[1].endswith("; --force installs it again\n")
+    assert machine.call(*again, "--try")[1].endswith("; not tried: --try --force tries and installs it\n")
     installed.write_text("changed")
     assert "(WARNING! Diff between built and installed module!)" in machine.call("status")[1]
     said = machine.call("uninstall", "p/1", "-k", "9.9", "-a", ARCH)[1]
