@@ -47,9 +47,9 @@ def prepare(
     """
     sets = set_names(words)
     chosen = read_option_sets(sets)
+    places = [(_directory_of(file), file) for file in files]
     # (where these are missing, so is what builds kernels, as a rule)
     require_programs(more=lambda: missing_packages(toolchain_of("", llvm, chosen), options_of(chosen)))
-    places = [(_directory_of(file), file) for file in files]
     directories = list(dict.fromkeys(directory for directory, _ in places))
     found = Prepared([], [], kernel_parameters(sets))
     for line in dict.fromkeys(line_of([word]) for word in kernels) if kernels else [line_of([])]:

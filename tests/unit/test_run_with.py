@@ -109,7 +109,12 @@ def test_kernels_of_one_line_are_one_kernel(project: Path, asked: list[Wanted]) 
 def test_a_call_that_cannot_be_done_is_refused(
     words: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    def nothing_is_installed(*_: object, **__: object) -> None:
+        raise KbuildError("QEMU is missing")
+
     (tmp_path / "lone.ko").touch()
     monkeypatch.chdir(tmp_path)
+    # (a wrong call is told before what a right one would take)
+    monkeypatch.setattr("kbuildpy.cli.run_with.require_programs", nothing_is_installed)
     assert main(["run", *words]) == 2
     assert said in capsys.readouterr().err
