@@ -59,6 +59,8 @@ def switch(places: DkmsPlaces, change: SetChange, *, depmod: bool = True) -> Non
     stage = _stage(places, change.kernel)
     try:
         shutil.rmtree(stage, ignore_errors=True)
+        # (a change of links alone stages no directory, such as of modules that the kernel has in the same version)
+        stage.parent.mkdir(parents=True, exist_ok=True)
         directories = {}
         for name in _tops(change.files):
             _stage_directory(root, stage, name, change.files)

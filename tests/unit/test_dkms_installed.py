@@ -82,7 +82,8 @@ def test_a_module_that_the_kernel_has_itself_stays_unless_forced(machine: DkmsTr
     own = machine.places.install_tree / KERNEL / "kernel/m.ko"
     own.parent.mkdir()
     own.write_text("module of the kernel")
-    _, said, _ = machine.call("install", "p/1", "-k", KERNEL, "-a", ARCH)
+    status, said, error = machine.call("install", "p/1", "-k", KERNEL, "-a", ARCH)
+    assert (status, error) == (0, "")
     assert "m: kernel/m.ko is this module; --force installs this one" in said
     assert not (machine.places.install_tree / KERNEL / "updates").exists()
     machine.call("install", "p/1", "-k", KERNEL, "-a", ARCH, "--force")
